@@ -1,0 +1,1 @@
+"""How good the labels and the model are, with honest intervals."""
