@@ -1,0 +1,92 @@
+"""The connection to a project's database: one place for durability, locking and clear errors.
+
+SQLite runs in write-ahead mode with ``synchronous=FULL``: a commit that has returned is on the disk,
+so a label that was acknowledged survives a kill and a power cut. Writers take the write lock at the
+start (``BEGIN IMMEDIATE``), so two of them wait for each other instead of failing half-way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from sslcore.errors import StoreBusyError, StoreError
+
+BUSY_SECONDS = 20.0
+"""How long a writer waits for another one before it gives up with a clear message."""
+
+
+def connect(path: Path) -> sa.Engine:
+    """An engine on the SQLite file ``path``, which is made where it is missing."""
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=16,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # this module begins transactions, not the driver
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection that sees one state of the database and writes nothing."""
+    with _clear_errors(), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction: on leaving all is on the disk, on an exception nothing is.
+
+    Raises:
+        StoreBusyError: The database is locked, the disk full or the folder read-only.
+    """
+    with _clear_errors(), engine.connect() as plain:
+        connection = plain.execution_options(immediate=True)
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError) as error:
+        text = str(getattr(error, "orig", error))
+        if "full" in text:
+            what = "The disk is full. Free some space and try again."
+        elif "readonly" in text or "read-only" in text or "unable to open" in text:
+            what = "The project folder cannot be written. Check its permissions."
+        elif "locked" in text or "busy" in text:
+            what = f"Another process has been writing for over {BUSY_SECONDS:.0f} s. Try again in a moment."
+        else:
+            raise StoreError(f"The project's database refused: {text}.") from error
+        raise StoreBusyError(f"Nothing was stored. {what}") from error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        text = str(getattr(error, "orig", error))
+        if "malformed" in text or "not a database" in text:
+            raise StoreError(
+                f"The project's database is damaged ({text}). Restore project.db from a backup; "
+                "the media and the exports beside it are untouched."
+            ) from error
+        raise
