@@ -5,7 +5,7 @@
 >>> store = Store.create(Path(tempfile.mkdtemp()) / "demo", modality="text")
 >>> with store.importing() as batch:
 ...     _ = batch.ensure_task("topic", kind="single", classes=["sport", "politics"])
-...     batch.add(
+...     _ = batch.add(
 ...         [
 ...             NewItem(
 ...                 key="a",
