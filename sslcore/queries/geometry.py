@@ -19,7 +19,7 @@ import numpy as np
 from sslcore.queries.pool import Pool
 from sslcore.shapes import FloatArray, IntArray
 
-SAMPLE = 4096
+SAMPLE = 3000
 """Rows that coverage is judged on, at least; more where many are asked."""
 
 

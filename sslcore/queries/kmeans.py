@@ -5,7 +5,7 @@ Bodó, Minier & Csató 2011, "Active Learning with Clustering"; the cold start t
 clusters without a labelled item come first, by size, and the candidate nearest the centre is asked.
 Differs: with nothing labelled it is plain k-means medoids; labelled items mark their cluster as
 served, as in TypiClust. Score: share of the pool in the cluster (minus 1 where already served).
-Pools beyond 4,096 rows (or 40 n) are judged on a random sample of that size.
+Pools beyond 3,000 rows (or 40 n) are judged on a random sample of that size.
 """
 
 from __future__ import annotations
