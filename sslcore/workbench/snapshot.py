@@ -1,0 +1,125 @@
+"""What is known of a task right now: one immutable picture that pages read and never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sslcore.quality.intervals import Interval
+from sslcore.shapes import BoolArray, FloatArray, IntArray
+from sslcore.store import Task
+from sslcore.store.fold import TaskState
+
+if TYPE_CHECKING:
+    from sslcore.instant.loop import InstantResult
+    from sslcore.instant.view import View
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Whose predictions are shown: the instant loop's, or an adopted run's."""
+
+    kind: str  # "instant" | "run" | "none"
+    title: str  # "committee on minilm", "run 7 (FixMatch)"
+    reason: str = ""
+    encoder: str | None = None
+    run_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One estimate of accuracy and where it comes from.
+
+    Attributes:
+        accuracy: With its 90 % interval; None where there is nothing to estimate it from.
+        size: Items it was estimated on.
+        source: ``"audit"`` (a random sample that is never trained on) or ``"out-of-fold"`` (rough).
+    """
+
+    accuracy: Interval | None
+    size: int
+    source: str
+
+    @property
+    def rough(self) -> bool:
+        """Whether it comes from anything but enough audit items."""
+        return self.source != "audit"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        nothing = {"value": None, "low": None, "high": None, "level": 0.9}
+        interval = self.accuracy.as_dict() if self.accuracy is not None else nothing
+        return {"size": self.size, "source": self.source, "accuracy": interval}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One task as of one moment.
+
+    Attributes:
+        version: The newest annotation it has seen.
+        serial: Rises by one with every snapshot of the process; what browsers compare.
+        state: The current labels (a copy of its own).
+        proba_NC: Calibrated probabilities, float32; None before the first features or labels.
+        follows: Whose probabilities these are.
+        result: The instant loop's latest, also while a run is followed.
+        view: The features the instant loop stands on.
+        figure: Accuracy of what is followed; ``head_figure`` of the supervised head alone.
+        key_accuracy: Against the answer key, on items that nobody labelled; None without a key.
+        label_seconds: Time from noticing the labels to this picture.
+    """
+
+    task: Task
+    version: int
+    serial: int
+    state: TaskState
+    proba_NC: FloatArray | None
+    follows: Follow
+    result: InstantResult | None
+    view: View | None
+    figure: Figure
+    head_figure: Figure
+    key_accuracy: float | None
+    key_head_accuracy: float | None
+    label_seconds: float
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def prediction_N(self) -> IntArray:
+        """Most probable class; -1 everywhere while there are no probabilities."""
+        if self.proba_NC is None or self.proba_NC.shape[1] == 0:
+            return np.full(len(self.state.label_N), -1, dtype=np.int32)
+        return self.proba_NC.argmax(axis=1).astype(np.int32)
+
+    @cached_property
+    def confidence_N(self) -> FloatArray:
+        """Probability of the most probable class; 0 while there are none."""
+        if self.proba_NC is None or self.proba_NC.shape[1] == 0:
+            return np.zeros(len(self.state.label_N), dtype=np.float32)
+        return self.proba_NC.max(axis=1)
+
+    @cached_property
+    def margin_N(self) -> FloatArray:
+        """Distance of the two most probable classes."""
+        if self.proba_NC is None or self.proba_NC.shape[1] < 2:
+            return self.confidence_N
+        top_N2 = np.partition(self.proba_NC, -2, axis=1)[:, -2:]
+        return top_N2[:, 1] - top_N2[:, 0]
+
+    @cached_property
+    def pseudo_N(self) -> BoolArray:
+        """Rows whose label is the machine's alone: no value from anybody, and probabilities exist."""
+        if self.proba_NC is None:
+            return np.zeros(len(self.state.label_N), dtype=bool)
+        return ~self.state.labelled_N
+
+    def suggestion(self, row: int, *, top: int = 3) -> list[tuple[int, float]]:
+        """The ``top`` most probable classes of a row with their probabilities."""
+        if self.proba_NC is None or self.proba_NC.shape[1] == 0:
+            return []
+        order = np.argsort(-self.proba_NC[row])[:top]
+        return [(int(c), float(self.proba_NC[row, c])) for c in order]
