@@ -1,0 +1,5 @@
+"""Compare."""
+
+from pages import shell
+
+workbench = shell.bench()

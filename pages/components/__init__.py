@@ -1,0 +1,1 @@
+"""Shared widgets: what a native widget of Streamlit cannot do fast enough."""

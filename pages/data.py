@@ -1,0 +1,5 @@
+"""Data."""
+
+from pages import shell
+
+workbench = shell.bench()

@@ -1,0 +1,5 @@
+"""Export."""
+
+from pages import shell
+
+workbench = shell.bench()

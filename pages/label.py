@@ -1,0 +1,5 @@
+"""Label."""
+
+from pages import shell
+
+workbench = shell.bench()

@@ -1,0 +1,5 @@
+"""Map."""
+
+from pages import shell
+
+workbench = shell.bench()

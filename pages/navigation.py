@@ -1,0 +1,21 @@
+"""The script behind every page: which pages there are, the project, the side bar."""
+
+import streamlit as st
+
+from pages import shell
+
+st.set_page_config(page_title="Labelloom", page_icon="🧵", layout="wide", initial_sidebar_state="expanded")
+
+page = st.navigation(
+    [
+        st.Page("data.py", title="Data", icon="🗂️", default=True),
+        st.Page("label.py", title="Label", icon="🏷️"),
+        st.Page("review.py", title="Review", icon="🔎"),
+        st.Page("map.py", title="Map", icon="🗺️"),
+        st.Page("train.py", title="Train", icon="🏋️"),
+        st.Page("compare.py", title="Compare", icon="⚖️"),
+        st.Page("export.py", title="Export", icon="📦"),
+    ]
+)
+shell.sidebar()
+page.run()

@@ -1,0 +1,5 @@
+"""Review."""
+
+from pages import shell
+
+workbench = shell.bench()

@@ -1,0 +1,5 @@
+"""Train."""
+
+from pages import shell
+
+workbench = shell.bench()
