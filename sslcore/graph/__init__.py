@@ -1,0 +1,1 @@
+"""Nearest-neighbour graphs over frozen features, and the linear algebra on them. No torch, no N×N array."""
