@@ -1,0 +1,68 @@
+"""Fixtures of the browser tests.
+
+- ``server``: the app with an empty home of its own, for tests that kill it or count on an empty home;
+- ``shared_server``: one app for the whole session; a test makes its project under ``shared_server.home``
+  by a name of its own and opens it by ``shared_server.address("label", name)``;
+- ``page``: a fresh browser context; after the test no script error may have happened on it.
+
+>>> # in a test:
+>>> # store = make_text_project(shared_server.home, "my-test", n=60)
+>>> # page.goto(shared_server.address("label", "my-test")); wait_idle(page)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.harness import (
+    CHROMIUM,
+    CHROMIUM_ARGS,
+    AppServer,
+    make_image_project,
+    make_text_project,
+    wait_idle,
+    wait_until,
+)
+
+__all__ = ["AppServer", "make_image_project", "make_text_project", "wait_idle", "wait_until"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page in a context of its own (1440×900); ``page.errors`` holds the script errors."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.errors = []
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    yield page
+    context.close()
+    assert page.errors == [], "the page's scripts raised errors"
+
+
+@pytest.fixture
+def server(tmp_path: Any) -> Iterator[AppServer]:
+    home = tmp_path / "home"
+    home.mkdir()
+    app = AppServer(home).start()
+    yield app
+    app.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    app = AppServer(tmp_path_factory.mktemp("home")).start()
+    yield app
+    app.stop()
