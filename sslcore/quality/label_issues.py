@@ -1,0 +1,129 @@
+"""Labels that are probably wrong.
+
+Confident learning, Northcutt, Jiang & Chuang 2021 (JAIR 70), by ``cleanlab``: ranked by
+self-confidence, the out-of-fold probability of the given label; flagged where the item counts as
+another class above that class's own mean confidence.
+With neighbours given, the probabilities are first multiplied by the leave-one-out vote of the K
+nearest labelled items (a product of experts): the two err on different items.
+The probabilities must come from models that did not see the item, or every label looks right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sslcore.errors import DataError
+from sslcore.shapes import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Issues:
+    """Labelled items by how wrong their label looks, worst first.
+
+    Attributes:
+        row_ranked: All positions 0 … L−1 of the input, most suspicious first.
+        score: ``1 − quality`` of each, in the same order: 1 is surely wrong.
+        suggested: The class that fits best, in the same order.
+        flagged: Whether it is held to be wrong, in the same order.
+    """
+
+    row_ranked: IntArray
+    score: FloatArray
+    suggested: IntArray
+    flagged: BoolArray
+
+    @property
+    def flagged_rows(self) -> IntArray:
+        """Positions held to be wrong, most suspicious first."""
+        return self.row_ranked[self.flagged]
+
+
+def label_issues(
+    out_of_fold_proba_LC: FloatArray, label_L: IntArray, *, vote_LC: FloatArray | None = None
+) -> Issues:
+    """Ranks labels by how much the evidence speaks against them.
+
+    Args:
+        out_of_fold_proba_LC: Probabilities of models that did not see the item.
+        label_L: The given labels, 0 … C−1, no -1.
+        vote_LC: Shares of each class among an item's labelled neighbours, itself left out
+            (:func:`neighbour_vote`); sharpens the verdict where features cluster by class.
+
+    Raises:
+        DataError: Lengths that differ, a missing label, or a label beyond the columns.
+
+    >>> proba_LC = np.array([[0.9, 0.1]] * 10 + [[0.1, 0.9]] * 10)
+    >>> label_L = np.array([0] * 10 + [1] * 9 + [0])
+    >>> found = label_issues(proba_LC, label_L)
+    >>> int(found.row_ranked[0]), int(found.suggested[0]), found.flagged_rows
+    (19, 1, array([19]))
+    """
+    label_L = np.asarray(label_L)
+    proba_LC = np.asarray(out_of_fold_proba_LC, dtype=np.float64)
+    _check(proba_LC, label_L)
+    if len(label_L) == 0:
+        nothing = np.empty(0, dtype=np.int64)
+        return Issues(nothing, np.empty(0), nothing, np.empty(0, dtype=bool))
+    if vote_LC is not None:
+        proba_LC = proba_LC * (np.asarray(vote_LC) + 1.0 / (10 * proba_LC.shape[1]))
+    proba_LC = proba_LC / np.maximum(proba_LC.sum(axis=1, keepdims=True), 1e-12)
+    if len(np.unique(label_L)) < 2:  # nothing to compare with: no verdict, self-confidence alone
+        quality_L, flagged_L = proba_LC[np.arange(len(label_L)), label_L], np.zeros(len(label_L), bool)
+    else:
+        quality_L, flagged_L = _confident_learning(proba_LC, label_L)
+    order_L = np.argsort(quality_L, kind="stable")
+    return Issues(order_L, 1 - quality_L[order_L], proba_LC.argmax(axis=1)[order_L], flagged_L[order_L])
+
+
+def neighbour_vote(neighbour_LK: IntArray, similarity_LK: FloatArray, label_N: IntArray) -> FloatArray:
+    """Shares ``LC`` of each class among labelled neighbours, weighted by similarity.
+
+    Args:
+        neighbour_LK: Rows of the neighbours of each item, itself not among them.
+        similarity_LK: Their cosine similarities; negative ones count nothing.
+        label_N: Labels of all rows, -1 for none: such neighbours count nothing.
+
+    Returns:
+        Rows that sum to 1; even where no neighbour has a label.
+
+    >>> neighbour_vote(np.array([[1, 2]]), np.array([[0.5, 0.5]]), np.array([-1, 0, 1]))
+    array([[0.5, 0.5]])
+    """
+    label_N = np.asarray(label_N)
+    classes = int(label_N.max(initial=0)) + 1
+    label_LK = label_N[neighbour_LK]
+    weight_LK = np.where(label_LK >= 0, np.maximum(similarity_LK, 0), 0)
+    vote_LC = np.zeros((len(neighbour_LK), classes))
+    at_L = np.arange(len(neighbour_LK))
+    for k in range(label_LK.shape[1]):
+        np.add.at(vote_LC, (at_L, np.maximum(label_LK[:, k], 0)), weight_LK[:, k])
+    total_L = vote_LC.sum(axis=1, keepdims=True)
+    return np.where(total_L > 0, vote_LC / np.maximum(total_L, 1e-12), 1.0 / classes)
+
+
+def _confident_learning(proba_LC: FloatArray, label_L: IntArray) -> tuple[FloatArray, BoolArray]:
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    # cleanlab wants labels 0 … C−1 that all occur: classes without a label are folded away
+    seen, dense_L = np.unique(label_L, return_inverse=True)
+    dense_LC = proba_LC[:, seen]
+    dense_LC = dense_LC / np.maximum(dense_LC.sum(axis=1, keepdims=True), 1e-12)
+    quality_L = get_label_quality_scores(dense_L, dense_LC, method="self_confidence")
+    flagged_L = find_label_issues(dense_L, dense_LC, filter_by="prune_by_noise_rate", n_jobs=1)
+    return quality_L, flagged_L
+
+
+def _check(proba_LC: FloatArray, label_L: IntArray) -> None:
+    if proba_LC.ndim != 2 or len(proba_LC) != len(label_L):
+        raise DataError(
+            f"label_issues needs a row of probabilities for each of the {len(label_L)} labels. "
+            f"Received: shape {proba_LC.shape}."
+        )
+    if len(label_L) and (label_L.min() < 0 or label_L.max() >= proba_LC.shape[1]):
+        raise DataError(
+            f"label_issues needs labels in 0…{proba_LC.shape[1] - 1}. "
+            f"Received: {label_L.min()}…{label_L.max()}. Leave unlabelled items out."
+        )

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import cross_val_predict
+
+from sslcore.errors import DataError
+from sslcore.quality.label_issues import label_issues, neighbour_vote
+from tests.queries.test_contract import blobs
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """digits with a tenth of the labels changed: probabilities, labels, neighbours, what is wrong."""
+    feature_ND, true_N = load_digits(return_X_y=True)
+    unit_ND = feature_ND - feature_ND.mean(axis=0)
+    unit_ND /= np.linalg.norm(unit_ND, axis=1, keepdims=True)
+    rng = np.random.default_rng(0)
+    label_N = true_N.copy()
+    wrong = rng.choice(len(label_N), len(label_N) // 10, replace=False)
+    label_N[wrong] = (label_N[wrong] + rng.integers(1, 10, len(wrong))) % 10
+    proba_NC = cross_val_predict(
+        LogisticRegression(C=10, max_iter=300), unit_ND, label_N, cv=5, method="predict_proba"
+    )
+    similarity_NN = unit_ND @ unit_ND.T - 9 * np.eye(len(label_N))
+    neighbour_NK = np.argsort(-similarity_NN, axis=1)[:, :30]
+    similarity_NK = np.take_along_axis(similarity_NN, neighbour_NK, axis=1)
+    return proba_NC, label_N, (neighbour_NK, similarity_NK), label_N != true_N
+
+
+def figures(found, wrong_N):
+    score_N = np.empty(len(wrong_N))
+    score_N[found.row_ranked] = found.score
+    hits = wrong_N[found.flagged_rows].sum()
+    return hits / len(found.flagged_rows), hits / wrong_N.sum(), average_precision_score(wrong_N, score_N)
+
+
+def test_finds_most_wrong_labels_and_neighbours_help(noisy):
+    proba_NC, label_N, (neighbour_NK, similarity_NK), wrong_N = noisy
+    plain = figures(label_issues(proba_NC, label_N), wrong_N)
+    vote_NC = neighbour_vote(neighbour_NK, similarity_NK, label_N)
+    both = figures(label_issues(proba_NC, label_N, vote_LC=vote_NC), wrong_N)
+    assert plain[2] > 0.9
+    assert both[0] > 0.85  # precision
+    assert both[1] > 0.9  # recall
+    assert both[2] > max(0.95, plain[2])
+
+
+def test_suggests_the_true_class(noisy):
+    proba_NC, label_N, _, wrong_N = noisy
+    found = label_issues(proba_NC, label_N)
+    true_N = load_digits().target
+    worst = found.row_ranked[:100]
+    assert (found.suggested[:100] == true_N[worst]).mean() > 0.9
+    assert (np.diff(found.score) <= 0).all()
+
+
+def test_ranking_is_by_self_confidence():
+    proba_LC = np.random.default_rng(0).dirichlet(np.ones(3), 60)
+    label_L = np.random.default_rng(1).integers(3, size=60)
+    found = label_issues(proba_LC, label_L)
+    np.testing.assert_array_equal(found.row_ranked, np.argsort(proba_LC[np.arange(60), label_L]))
+
+
+def test_classes_without_labels_one_class_and_nothing():
+    proba_LC = np.random.default_rng(0).dirichlet(np.ones(5), 40)
+    found = label_issues(proba_LC, np.where(np.arange(40) % 2, 1, 3))
+    assert len(found.row_ranked) == 40
+    assert not label_issues(proba_LC, np.full(40, 2)).flagged.any()
+    assert len(label_issues(proba_LC[:0], np.empty(0, int)).row_ranked) == 0
+
+
+def test_unlabelled_items_are_refused():
+    with pytest.raises(DataError, match="Leave unlabelled items out"):
+        label_issues(np.full((2, 2), 0.5), np.array([0, -1]))
+
+
+def test_vote_one_item_at_a_time():
+    pool = blobs(labelled=60, warm=True)
+    found = neighbour_vote(pool.knn.neighbour_NK, pool.knn.similarity_NK, pool.label_N)
+    for i in range(len(found)):
+        vote = np.zeros(3)
+        for j, s in zip(pool.knn.neighbour_NK[i], pool.knn.similarity_NK[i]):
+            if pool.label_N[j] >= 0 and s > 0:
+                vote[pool.label_N[j]] += s
+        np.testing.assert_allclose(found[i], vote / vote.sum() if vote.sum() else 1 / 3)
