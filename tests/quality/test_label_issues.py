@@ -48,7 +48,7 @@ def test_finds_most_wrong_labels_and_neighbours_help(noisy):
 
 
 def test_suggests_the_true_class(noisy):
-    proba_NC, label_N, _, wrong_N = noisy
+    proba_NC, label_N, _, _ = noisy
     found = label_issues(proba_NC, label_N)
     true_N = load_digits().target
     worst = found.row_ranked[:100]
