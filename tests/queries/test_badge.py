@@ -20,15 +20,15 @@ def test_factored_distances_are_those_of_the_gradient_embeddings():
         np.testing.assert_allclose(gradient_distance(residual(proba_MC), point_MD, at), expected, atol=1e-10)
 
 
-def test_first_is_the_longest_gradient_then_draws_follow_the_distance():
+def test_first_is_the_longest_gradient_and_equal_gradients_are_drawn_once():
     pool = blobs(n=40, labelled=9, warm=True)
-    # all but three candidates are certain: their gradients vanish, so nothing else can be drawn
+    # all but three candidates are certain: their gradients are all zero, one place among four
     proba_NC = np.eye(3)[np.zeros(40, int)]
     proba_NC[[12, 20, 30]] = [[0.4, 0.3, 0.3], [0.6, 0.4, 0.0], [0.5, 0.0, 0.5]]
     pool = dataclasses.replace(pool, proba_NC=proba_NC)
     for seed in range(5):
-        rows = ask("badge", pool, 3, seed).row_Q
-        assert sorted(rows.tolist()) == [12, 20, 30]
+        rows = ask("badge", pool, 4, seed).row_Q
+        assert {12, 20, 30} < set(rows.tolist())
         assert rows[0] == 12
 
 

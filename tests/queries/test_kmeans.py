@@ -34,7 +34,7 @@ def test_each_is_the_medoid_of_its_island():
     for row in ask("kmeans", pool, 4).row_Q:
         mates = np.flatnonzero(group_N == group_N[row])
         distance = ((unit_ND[mates] - unit_ND[mates].mean(axis=0)) ** 2).sum(axis=1)
-        assert row == mates[distance.argmin()]
+        assert distance[mates == row] <= distance.min() + 1e-6  # single precision
 
 
 def test_islands_with_a_label_are_served_last():

@@ -47,4 +47,5 @@ def test_asks_the_most_typical_of_its_cluster():
     unit_ND /= np.linalg.norm(unit_ND, axis=1, keepdims=True)
     row = ask("typiclust", pool, 2).row_Q[0]
     mates = np.flatnonzero(group_N == 1)
-    assert typicality(unit_ND[mates])[mates.tolist().index(row)] >= typicality(unit_ND[mates]).max() * 0.999
+    typical = typicality(unit_ND[mates])
+    assert typical[mates.tolist().index(row)] >= typical.max() * 0.99  # single precision
