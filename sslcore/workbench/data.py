@@ -1,0 +1,340 @@
+"""The data desk: what a project holds, and how more gets into it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from sslcore.errors import DataError, StoreError
+from sslcore.store import Store, Task, home, project_folder, projects
+from sslcore.store.fold import SOURCE_CODE
+from sslcore.workbench.desk import Desk
+
+if TYPE_CHECKING:
+    from sslcore.formats import Inspection
+    from sslcore.importing import ImportReport
+    from sslcore.workbench.bench import Workbench
+
+UPLOADS_KEPT_SECONDS = 24 * 3600.0
+"""How long an upload that was never imported stays on the disk."""
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How a class of a task stands."""
+
+    name: str
+    position: int
+    by_people: int
+    by_bulk: int
+    imported: int
+    predicted: int  # items without any label that the machine puts here
+
+
+@dataclass(frozen=True)
+class TaskOverview:
+    """How a task stands."""
+
+    task: Task
+    items: int
+    labelled: int
+    audit: int
+    skipped: int
+    flagged: int
+    rejected: int
+    classes: tuple[ClassCount, ...]
+    predicted: bool
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the project holds."""
+
+    items: int
+    modality: str
+    created: float
+    splits: Mapping[str, int]
+    tasks: tuple[TaskOverview, ...]
+    encoders: tuple[Mapping[str, Any], ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class DataDesk(Desk):
+    """What do I have?"""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(bench)
+
+    def overview(self) -> Overview:
+        """Counts of everything, as of now."""
+        settings = self.store.settings()
+        splits: dict[str, int] = {}
+        for split in self.store.splits():
+            splits[split or "no split"] = splits.get(split or "no split", 0) + 1
+        return Overview(
+            items=self.store.count(),
+            modality=self.bench.modality,
+            created=float(settings.get("created", 0.0)),
+            splits=splits,
+            tasks=tuple(self.task_overview(task) for task in self.bench.tasks()),
+            encoders=tuple(self.bench.encoder_progress()),
+            settings=settings,
+        )
+
+    def task_overview(self, task: Task) -> TaskOverview:
+        """Counts of one task."""
+        snapshot = self.snapshot(task)
+        state, size = snapshot.state, len(snapshot.task.classes)
+
+        def per_class(code: int | None) -> Any:
+            rows = state.labelled_N & (state.label_N >= 0)
+            rows &= (state.source_N == code) if code is not None else True
+            return np.bincount(state.label_N[rows], minlength=size)
+
+        human, bulk = per_class(SOURCE_CODE["human"]), per_class(SOURCE_CODE["bulk"])
+        imported = per_class(SOURCE_CODE["imported"])
+        predicted_rows = snapshot.pseudo_N & (snapshot.prediction_N >= 0)
+        predicted = np.bincount(snapshot.prediction_N[predicted_rows], minlength=size)
+        return TaskOverview(
+            task=snapshot.task,
+            items=len(state.label_N),
+            labelled=int(state.labelled_N.sum()),
+            audit=len(state.audit_row_A),
+            skipped=int((state.skipped_N & ~state.labelled_N).sum()),
+            flagged=int(state.flagged_N.sum()),
+            rejected=len(state.rejected),
+            classes=tuple(
+                ClassCount(
+                    name=info.name,
+                    position=info.position,
+                    by_people=int(human[info.position]),
+                    by_bulk=int(bulk[info.position]),
+                    imported=int(imported[info.position]),
+                    predicted=int(predicted[info.position]),
+                )
+                for info in snapshot.task.classes
+            ),
+            predicted=snapshot.proba_NC is not None,
+        )
+
+    def add_task(self, name: str, *, kind: str, class_names: str) -> Task:
+        """Adds a task; ``class_names`` has one class a line, or commas between them.
+
+        Raises:
+            DataError: No name, a name that is taken, or a choice task without a class.
+        """
+        classes = split_names(class_names)
+        if name.strip() in {task.name for task in self.bench.tasks()}:
+            raise DataError(f"There is a task {name.strip()!r} already.")
+        if kind != "numeric" and not classes:
+            raise DataError("A task to choose from needs at least one class. Received: none.")
+        return self.store.add_task(name.strip(), kind=kind, classes=classes)  # type: ignore[arg-type]
+
+    def add_classes(self, task: Task, class_names: str) -> int:
+        """Adds classes at the end of a task; returns how many were new."""
+        fresh = [name for name in split_names(class_names) if name not in task.class_names]
+        for name in fresh:
+            self.store.add_class(task.id, name)
+        self.bench.live.poke()
+        return len(fresh)
+
+    def change_class(
+        self,
+        task: Task,
+        position: int,
+        *,
+        name: str | None = None,
+        hotkey: str | None = None,
+        colour: str | None = None,
+    ) -> None:
+        """Renames a class, or sets its key or its colour.
+
+        Raises:
+            DataError: Another class has that name or that key; an empty name; a colour that is none.
+        """
+        if name is not None and not name.strip():
+            raise DataError("A class needs a name. Received: an empty one.")
+        for info in task.classes:
+            if info.position != position and name is not None and info.name == name.strip():
+                raise DataError(f"Another class is called {name.strip()!r}.")
+            if info.position != position and hotkey and info.hotkey == hotkey:
+                raise DataError(f"The key {hotkey!r} belongs to {info.name!r}.")
+        if colour is not None and not re.fullmatch(r"#[0-9A-Fa-f]{6}", colour):
+            raise DataError(f"A colour is written #RRGGBB. Received: {colour!r}.")
+        self.store.change_class(
+            task.id, position, name=None if name is None else name.strip(), hotkey=hotkey, colour=colour
+        )
+        self.bench.live.poke()
+
+    def set_audit_share(self, share: float) -> None:
+        """How many of the questions are random audit questions, 0 to 0.5."""
+        if not 0 <= share <= 0.5:
+            raise DataError(f"The audit share is between 0 and 0.5. Received: {share}.")
+        self.store.set_settings({"audit_share": share})
+
+    def last_report(self) -> Mapping[str, Any] | None:
+        """What the newest finished import said."""
+        for run in self.store.runs.list(kind="import"):
+            if run.status == "done":
+                return run.result
+        return None
+
+    def imports(self) -> list[Any]:
+        """Imports that wait, run or failed since the newest one that was done."""
+        held = []
+        for run in self.store.runs.list(kind="import"):
+            if run.status == "done":
+                break
+            held.append(run)
+        return held
+
+
+# --- before there is a project -------------------------------------------------------------------
+
+
+def split_names(text: str) -> list[str]:
+    """Names out of lines or, in one line, out of commas; each once, blanks trimmed.
+
+    >>> split_names("cat, dog,, cat"), split_names("New York, USA\\nParis")
+    (['cat', 'dog'], ['New York, USA', 'Paris'])
+    """
+    lines = text.splitlines()
+    parts = lines if len(lines) > 1 else text.split(",")
+    return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+
+
+def free_name(wanted: str, root: Path | None = None) -> str:
+    """A valid project name like ``wanted`` that no project has yet.
+
+    >>> free_name("My photos (2024).zip", Path("/nowhere"))
+    'My-photos-2024'
+    """
+    stem = wanted.rsplit(".", 1)[0] if "." in wanted[1:] else wanted
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_.")[:48] or "project"
+    held, candidate, number = set(projects(root)), name, 2
+    while candidate in held:
+        candidate, number = f"{name}-{number}", number + 1
+    return candidate
+
+
+def uploads(root: Path | None = None) -> Path:
+    """Where uploads wait for their import; old ones are removed on the way."""
+    folder = (root or home()) / ".uploads"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if time.time() - old.stat().st_mtime > UPLOADS_KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def keep_upload(name: str, content: BinaryIO, *, root: Path | None = None) -> Path:
+    """Writes an upload to the disk, in pieces, under a safe name; returns where."""
+    folder = uploads(root) / uuid.uuid4().hex
+    folder.mkdir()
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(name.replace("\\", "/")).name).lstrip(".") or "upload"
+    path = folder / safe[-120:]
+    with path.open("wb") as out:
+        shutil.copyfileobj(content, out, 1 << 20)
+    return path
+
+
+def look(source: Path, *, format: str | None = None, options: Mapping[str, Any] | None = None) -> Inspection:
+    """What a source holds, before anything is written.
+
+    Raises:
+        FormatError: Nothing there that can be read; says what was expected.
+    """
+    from sslcore.importing import preview
+
+    return preview(source.expanduser(), format=format, options=options)
+
+
+def import_into(
+    project: str,
+    source: Path,
+    *,
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> ImportReport:
+    """Imports a source into a project, which is made where it does not exist; in this process.
+
+    A project that was made for an import that fails is taken away again.
+    """
+    from sslcore.importing import import_source
+
+    store, fresh = _open_or_create(project, source, format, options)
+    try:
+        return import_source(store, source, format=format, options=options, progress=progress)
+    except BaseException:
+        if fresh:
+            store.close()
+            shutil.rmtree(store.folder, ignore_errors=True)
+        raise
+    finally:
+        store.close()
+
+
+def start_import(
+    project: str,
+    source: Path,
+    *,
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> int:
+    """Queues an import as a background run and sees to a worker; returns the run's id."""
+    from sslcore.jobs.launch import ensure_worker
+
+    store, _ = _open_or_create(project, source, format, options)
+    recipe = {"source": str(source), "format": format, "options": json.loads(json.dumps(dict(options or {})))}
+    run_id = store.runs.add("import", recipe)
+    folder = store.folder
+    store.close()
+    ensure_worker(folder.parent, folder.name)
+    return run_id
+
+
+def demos() -> dict[str, bool]:
+    """The catalogue sets and whether each can be made here and now."""
+    from sslcore.catalogue import available
+
+    return available()
+
+
+def make_demo(name: str, *, labelled: int, seed: int = 0) -> str:
+    """Makes a catalogue set into a project and begins its background work; returns the project's name."""
+    from sslcore.catalogue import create_demo
+    from sslcore.workbench.bench import Workbench
+
+    store = create_demo(home(), name, labelled=labelled, seed=seed, project=free_name(name))
+    project = store.folder.name
+    store.close()
+    Workbench.open(project).prepare()
+    return project
+
+
+def _open_or_create(
+    project: str, source: Path, format: str | None, options: Mapping[str, Any] | None
+) -> tuple[Store, bool]:
+    folder = project_folder(project)
+    seen = look(source, format=format, options=options)
+    if (folder / "project.db").is_file():
+        store = Store(folder)
+        if store.modality != seen.modality and store.count():
+            held = store.modality
+            store.close()
+            raise StoreError(
+                f"The project {project!r} holds {held}s and the source {seen.modality}s. "
+                "Choose another project, or a new one."
+            )
+        return store, False
+    return Store.create(folder, modality=seen.modality), True
