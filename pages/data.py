@@ -215,17 +215,17 @@ def save_classes(workbench: Workbench, task_id: int, before: pd.DataFrame, after
 
 def new_task(workbench: Workbench) -> None:
     """A form for one more question about each item."""
-    with st.expander("Ask one more thing about each item (a new task)", expanded=not workbench.tasks()):
-        with st.form("task", border=False):
-            name = st.text_input("What is asked", placeholder="topic")
-            kind = st.selectbox("Kind", list(KINDS), format_func=lambda k: f"{k} – {KINDS[k]}")
-            names = st.text_area("Classes", placeholder="one a line", height=120)
-            if st.form_submit_button("Add the task", type="primary"):
-                try:
-                    workbench.data.add_task(name, kind=kind, class_names=names)
-                    st.rerun()
-                except LabelloomError as error:
-                    st.error(plain(error))
+    box = st.expander("Ask one more thing about each item (a new task)", expanded=not workbench.tasks())
+    with box, st.form("task", border=False):
+        name = st.text_input("What is asked", placeholder="topic")
+        kind = st.selectbox("Kind", list(KINDS), format_func=lambda k: f"{k} – {KINDS[k]}")
+        names = st.text_area("Classes", placeholder="one a line", height=120)
+        if st.form_submit_button("Add the task", type="primary"):
+            try:
+                workbench.data.add_task(name, kind=kind, class_names=names)
+                st.rerun()
+            except LabelloomError as error:
+                st.error(plain(error))
 
 
 # --- adding data ---------------------------------------------------------------------------------

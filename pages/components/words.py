@@ -47,9 +47,8 @@ def figure(held: Figure) -> tuple[str, str]:
         return "–", "no estimate yet: label a few items"
     low, high = percent(held.accuracy.low, 0), percent(held.accuracy.high, 0)
     if held.rough:
-        return percent(
-            held.accuracy.value
-        ), f"rough ({low} to {high}, out-of-fold on {plural(held.size, 'label')})"
+        source = f"out-of-fold on {plural(held.size, 'label')}"
+        return percent(held.accuracy.value), f"rough ({low} to {high}, {source})"
     return percent(held.accuracy.value), f"{low} to {high}, from {plural(held.size, 'audit answer')}"
 
 
@@ -59,8 +58,4 @@ def plain(text: object) -> str:
     >>> plain("**b** <i> [x](y) :red[z] $a$")
     '\\\\*\\\\*b\\\\*\\\\* \\\\<i\\\\> \\\\[x\\\\]\\\\(y\\\\) \\\\:red\\\\[z\\\\] \\\\$a\\\\$'
     """
-    return (
-        re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])", r"\\\1", " ".join(str(text).split()))
-        .replace("\\-", "-")
-        .replace("\\.", ".")
-    )
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>~:$&])", r"\\\1", " ".join(str(text).split()))

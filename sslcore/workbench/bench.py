@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sslcore.store import Event, Run, Store, Task, existing_project
+from sslcore.errors import StoreError
+from sslcore.store import Event, Store, Task, existing_project
 from sslcore.workbench.live import Live
 from sslcore.workbench.snapshot import Snapshot
 
@@ -135,7 +136,11 @@ class Workbench:
     def task(self, name: str | None = None) -> Task:
         """A task by name, or the first one."""
         tasks = self.tasks()
-        return self.store.task(name) if name is not None or not tasks else tasks[0]
+        if name is not None:
+            return self.store.task(name)
+        if not tasks:
+            raise StoreError("The project has no task yet. Add one on the Data page.")
+        return tasks[0]
 
     def snapshot(self, task: Task) -> Snapshot:
         """What is known of a task right now."""
@@ -165,15 +170,14 @@ class Workbench:
         from sslcore.features.cache import FeatureCache
 
         total, cache = self.store.count(), FeatureCache(self.folder)
-        runs = {}
-        for run in reversed(self.store.runs.list(kind="features")):
-            runs[run.recipe.get("encoder")] = run
+        newest_first = self.store.runs.list(kind="features")
+        runs = {held.recipe.get("encoder"): held for held in reversed(newest_first)}
         rows = []
         for name in self.encoders():
             if cache.is_complete(name, total):
                 rows.append({"name": name, "done": total, "total": total, "status": "done", "eta": None})
                 continue
-            run: Run | None = runs.get(name)
+            run = runs.get(name)
             if run is None and name not in PREFERRED[self.modality]:
                 continue
             progress = run.progress if run is not None and run.status == "running" else {}
