@@ -1,0 +1,76 @@
+"""The own manifest: one row an item, with every label's provenance; what all tables write.
+
+Columns: ``id``, ``path`` or ``text``, ``split``; for each task ``<task>``, ``<task>__source`` (human, bulk,
+pseudo, imported), ``__annotator``, ``__confidence``, ``__probs``, ``__purpose`` (train, audit), where it
+differs from the usual ``__kind``, ``__rejected`` (classes it is not), ``__status`` (with several tasks);
+``status``, ``run``, ``model``, ``updated_at``, ``sha256`` and ``meta``. A task whose name is one of these
+columns is written as ``task:<name>``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sslcore.errors import DataError
+from sslcore.formats.record import ProjectExport
+from sslcore.media import safe_join
+
+
+def text_cells(export: ProjectExport) -> dict[str, list[Any]]:
+    """The table for formats that know text alone: lists and dicts become JSON."""
+    encode = json.JSONEncoder(ensure_ascii=False).encode
+    return {
+        name: [encode(cell) if isinstance(cell, list | dict | tuple) else cell for cell in cells]
+        for name, cells in export.table.items()
+    }
+
+
+def with_media(export: ProjectExport, out: Path) -> ProjectExport:
+    """Puts the images beside the file ``out`` and their places into the column ``path``.
+
+    Where ``copy_media`` is off the column names the files as they are called in the project's media folder.
+    """
+    if not export.files or not export.copy_media:
+        return export
+    folder = f"{out.stem}-media"
+    paths = [f"{folder}/{name}" for name in export.names]
+    copy_files(export.files, out.parent, paths)
+    return dataclasses.replace(export, table={**export.table, "path": paths})
+
+
+def copy_files(files: Sequence[Path], root: Path, relatives: Sequence[str]) -> None:
+    """Copies files to their places under ``root``; by hard link where the disk allows it.
+
+    A link costs no space and no time. The project never changes a media file, so what is exported stays
+    as it is; who edits the exported file in place edits the project's, as with any hard link, which is
+    why ``.zip`` is what the app offers for download.
+
+    Raises:
+        UnsafePathError: A place is not under ``root``.
+        DataError: The disk is full or read-only, or a media file is gone.
+    """
+    made: set[Path] = set()
+    for file, relative in zip(files, relatives):
+        place = safe_join(root, relative)
+        try:
+            if place.parent not in made:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                made.add(place.parent)
+            temporary = place.parent / f".{uuid.uuid4().hex}.part"
+            try:
+                os.link(file, temporary)
+            except OSError:  # another disk, or one without links
+                shutil.copyfile(file, temporary)
+            temporary.replace(place)
+            temporary.unlink(missing_ok=True)  # replacing a file by a link to itself leaves both
+        except OSError as error:
+            raise DataError(
+                f"The image cannot be copied to {place}: {error.strerror or error}.", file=file
+            ) from error

@@ -1,0 +1,661 @@
+"""From a source to a project, all of it or nothing.
+
+Records are read, checked and hashed first, images are copied into a folder of their own inside the
+project, and only then one transaction writes every item and label, so a kill at any moment leaves the
+project as it was. Content is known by its sha256: what is there already is not brought again, which
+makes a second run of the same import do nothing.
+
+Images are copied into ``media/<first two of sha256>/<sha256>.<type>`` without their EXIF (files of an
+unpacked archive are linked, since nobody else has them): uploads vanish and folders get tidied. Where an
+import brings 100 or more labels of a task, a stratified fifth of them, at most 300, becomes the audit
+split that nothing is ever trained on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sslcore.config import Config, parse
+from sslcore.errors import DataError, LabelloomError, StoreBusyError
+from sslcore.formats import FORMATS, sniff
+from sslcore.formats.image_folder import natural
+from sslcore.formats.record import ColumnMapping, Format, Inspection, Label, Record, Skipped, TaskColumn
+from sslcore.formats.unpack import ArchiveFormat, ArchiveOptions
+from sslcore.image_metadata import without_metadata
+from sslcore.media import MAX_BYTES, SUFFIX_OF, check_image
+from sslcore.store import LabelState, NewItem, NewLabel, Store
+from sslcore.store.facts import SOURCES
+
+AUDIT_FROM = 100
+AUDIT_SHARE = 0.2
+AUDIT_MOST = 300
+TOLD = 1_000
+DEFAULT_TASK = "label"
+_MACHINE_SOURCES = frozenset({"pseudo", "model", "machine", "predicted", "prediction"})
+_CHUNK = 5_000
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did."""
+
+    imported: int  # new items
+    labelled: int  # of them with a label of at least one task
+    skipped: tuple[Skipped, ...]  # the first thousand
+    skipped_count: int
+    duplicates: int  # left out because the same content is there already
+    conflicts: tuple[Skipped, ...]  # duplicates whose label differs from the one that was kept
+    updated: int  # items that were there and got a label they lacked
+    tasks: tuple[str, ...]
+    classes: Mapping[str, tuple[str, ...]]  # of each task, all that the project has now
+    format: str
+    audit: int  # labels set aside
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+@dataclass
+class _Row:
+    """An item on its way in; its labels may still grow by a duplicate's."""
+
+    record: Record
+    sha256: str
+    media: str | None
+    key: str
+    labels: dict[str, NewLabel]
+    more: list[tuple[str, NewLabel]] = field(default_factory=list)  # (task, flag | skip | reject)
+
+
+@dataclass
+class _Prepared:
+    rows: list[_Row] = field(default_factory=list)
+    late: dict[str, dict[str, NewLabel]] = field(default_factory=dict)  # sha256 in the store → labels
+    skipped: list[Skipped] = field(default_factory=list)
+    skipped_count: int = 0
+    duplicates: int = 0
+    conflicts: list[Skipped] = field(default_factory=list)
+    machine: int = 0
+    purposes: bool = False  # whether the source says which labels are audit
+
+    def skip(self, place: str, reason: str) -> None:
+        self.skipped_count += 1
+        if len(self.skipped) < TOLD:
+            self.skipped.append(Skipped(place, reason))
+
+
+def preview(source: Path, *, format: str | None = None, options: Any = None) -> Inspection:
+    """What a source holds and how it would be read; writes nothing to any project.
+
+    Args:
+        source: A table, an archive, or a folder.
+        format: Its format's name; found by looking where not given.
+        options: That format's config, or a mapping of its settings.
+
+    Raises:
+        FormatError: No reader knows the source, or it breaks its format.
+        ConfigError: A setting that the format does not have.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "films.csv"
+    >>> _ = file.write_text("text,mood\\na fine film,good\\na dull film,\\n")
+    >>> preview(file).mapping.tasks[0].task
+    'mood'
+    """
+    source = Path(source).expanduser()
+    name = format or sniff(source)
+    with _file_errors(source):
+        return FORMATS[name].value().inspect(source, _options(name, options))
+
+
+def import_source(
+    store: Store,
+    source: Path,
+    *,
+    format: str | None = None,
+    mapping: ColumnMapping | Mapping[str, Any] | None = None,
+    options: Any = None,
+    progress: Progress | None = None,
+    seed: int = 0,
+) -> ImportReport:
+    """Brings the items and labels of a source into a project.
+
+    Args:
+        store: The project.
+        source: A table, an archive, or a folder.
+        format: Its format's name; found by looking where not given.
+        mapping: Which column plays which part; :func:`preview` proposes one.
+        options: The format's config, or a mapping of its settings.
+        progress: Called with items read so far and how many there are, if known. It may raise to cancel.
+        seed: Draws the audit split.
+
+    Returns:
+        What was imported, what was left out and why.
+
+    Raises:
+        DataError: The source cannot be read, or nothing in it can. Nothing was stored.
+        StoreBusyError: The disk is full or the project is locked. Nothing was stored.
+
+    >>> import tempfile
+    >>> home = Path(tempfile.mkdtemp())
+    >>> _ = (home / "films.csv").write_text("text,mood\\na fine film,good\\na dull film,\\n")
+    >>> store = Store.create(home / "films", modality="text")
+    >>> report = import_source(store, home / "films.csv")
+    >>> report.imported, report.labelled, report.classes
+    (2, 1, {'mood': ('good',)})
+    >>> import_source(store, home / "films.csv").duplicates
+    2
+    """
+    started = time.monotonic()
+    source = Path(source).expanduser()
+    name = format or sniff(source)
+    if mapping is not None and not isinstance(mapping, ColumnMapping):
+        mapping = ColumnMapping.from_dict(mapping)
+    _sweep(store)
+    with (
+        _file_errors(source),
+        _opened(name, source, _options(name, options, store.folder / "spool")) as (place, reader, settings),
+        _Media(store.folder / "media", link=place != source) as media,
+    ):
+        seen = reader.inspect(place, settings)
+        mapping = mapping or seen.mapping
+        _check_modality(store, "image" if mapping.path else "text", source)
+        records = reader.read(place, mapping, settings)
+        found = _prepare(store, records, media, (progress, seen.count))
+        if not found.rows and not found.duplicates:
+            first = (
+                f" The first: {found.skipped[0].place}: {found.skipped[0].reason}." if found.skipped else ""
+            )
+            raise DataError(
+                f"Nothing in it can be imported; {found.skipped_count:,} left out.{first}", file=source
+            )
+        tasks = _tasks_of(store, mapping)
+        held = LabelState(store)
+        _merge_late(store, held, found)
+        audit = 0 if found.purposes else _set_audit(found.rows, tasks, held, seed)
+        media.settle()
+        updated = _write(store, found, tasks)
+        media.keep()
+    if found.purposes:
+        audit = sum(label.purpose == "audit" for row in found.rows for label in row.labels.values())
+    if progress:
+        progress(len(found.rows), len(found.rows))
+    warnings = list(seen.warnings)
+    if found.machine:
+        warnings.append(f"{found.machine:,} labels were made by a machine and are not taken as labels.")
+    classes = {task.name: tuple(task.class_names) for task in store.tasks()}
+    warnings += [f"Task {task!r} has {len(of):,} classes." for task, of in classes.items() if len(of) > 1000]
+    return ImportReport(
+        imported=len(found.rows),
+        labelled=sum(bool(row.labels) for row in found.rows),
+        skipped=tuple(found.skipped),
+        skipped_count=found.skipped_count,
+        duplicates=found.duplicates,
+        conflicts=tuple(found.conflicts),
+        updated=updated,
+        tasks=tuple(task.task for task in tasks),
+        classes=classes,
+        format=name,
+        audit=audit,
+        seconds=time.monotonic() - started,
+        warnings=tuple(warnings),
+    )
+
+
+def _options(name: str, options: Any, spool: Path | None = None) -> Config:
+    config = FORMATS[name].config
+    made = options if isinstance(options, config) else parse(config, dict(options or {}))
+    return replace(made, spool=str(spool)) if spool and isinstance(made, ArchiveOptions) else made
+
+
+@contextlib.contextmanager
+def _opened(name: str, source: Path, options: Config) -> Iterator[tuple[Path, Format, Config | None]]:
+    reader = FORMATS[name].value()
+    if isinstance(reader, ArchiveFormat):
+        with reader.opened(source, options) as inside:
+            yield inside
+    else:
+        yield source, reader, options
+
+
+@contextlib.contextmanager
+def _file_errors(source: Path) -> Iterator[None]:
+    """What the system says of files, as errors that tell what to do."""
+    try:
+        yield
+    except LabelloomError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreBusyError(
+                "Nothing was stored. The disk is full. Free some space and try again."
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise DataError(
+                f"It cannot be read, or the project cannot be written: {error.strerror}.",
+                file=error.filename or source,
+            ) from error
+        raise DataError(
+            f"It cannot be read: {error.strerror or error}.", file=error.filename or source
+        ) from error
+
+
+def _check_modality(store: Store, modality: str, source: Path) -> None:
+    if store.modality != modality:
+        raise DataError(
+            f"The project is of {store.modality}s and this holds {modality}s. Make another project "
+            "for it, or map another column.",
+            file=source,
+        )
+
+
+def _prepare(
+    store: Store,
+    records: Iterator[Record | Skipped],
+    media: _Media,
+    telling: tuple[Progress | None, int | None],
+) -> _Prepared:
+    """Reads and checks every record; writes nothing but staged images."""
+    found = _Prepared()
+    known = store.known_content()
+    keys = store.keys()
+    by_hash: dict[str, _Row] = {}
+    for done, (record, content) in enumerate(_contents(records, media), start=1):
+        if telling[0] and (done % 256 == 0 or done == 1):
+            telling[0](done, telling[1])
+        if isinstance(record, Skipped):
+            found.skip(record.place, record.reason)
+            continue
+        if isinstance(content, str):
+            found.skip(record.key, content)
+            continue
+        sha256, name = content
+        labels, more = _labels_of(record, found)
+        if sha256 in known:
+            found.duplicates += 1
+            if labels:
+                found.late.setdefault(sha256, {}).update(
+                    {task: label for task, label in labels.items() if task not in found.late.get(sha256, {})}
+                )
+            continue
+        first = by_hash.get(sha256)
+        if first is not None:
+            found.duplicates += 1
+            _merge(first.labels, labels, found, f"{record.key} (same content as {first.key})")
+            continue
+        row = _Row(record, sha256, name, _free_key(_clean(record.key), keys), labels, more)
+        by_hash[sha256] = row
+        found.rows.append(row)
+    return found
+
+
+_Content = tuple[str, str | None] | str  # (sha256, media reference), or why there is none
+
+
+def _contents(
+    records: Iterator[Record | Skipped], media: _Media
+) -> Iterator[tuple[Record | Skipped, _Content]]:
+    """Each record with its hash, in order; images are checked and copied by a few threads ahead."""
+    waiting: deque[tuple[Record, Future[_Content]]] = deque()
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for record in records:
+            if isinstance(record, Skipped):
+                yield record, ""
+            elif record.media is None:
+                text = record.text or ""
+                try:
+                    data = text.encode()
+                except UnicodeEncodeError:  # half a surrogate pair, as broken JSON has it
+                    text = _clean(text)
+                    record, data = replace(record, text=text), text.encode()
+                yield record, (hashlib.sha256(data).hexdigest(), None)
+            else:
+                waiting.append((record, pool.submit(media.take, record.media)))
+                if len(waiting) >= 64:
+                    oldest, future = waiting.popleft()
+                    yield oldest, future.result()
+        while waiting:
+            oldest, future = waiting.popleft()
+            yield oldest, future.result()
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _free_key(key: str, keys: set[str]) -> str:
+    key = key[:1000]
+    free, number = key, 1
+    while free in keys:
+        number += 1
+        free = f"{key} ({number})"
+    keys.add(free)
+    return free
+
+
+def _labels_of(record: Record, found: _Prepared) -> tuple[dict[str, NewLabel], list[tuple[str, NewLabel]]]:
+    """A record's labels and further facts; what a machine labelled is counted and left out."""
+    if not record.provenance:
+        return {task: NewLabel(_value(label)) for task, label in record.labels.items()}, []
+    labels: dict[str, NewLabel] = {}
+    more: list[tuple[str, NewLabel]] = []
+    for task in {**record.provenance, **record.labels}:
+        told = record.provenance.get(task, {})
+        source = str(told.get("source", "imported")).strip().lower()
+        status = str(told.get("status", ""))
+        rejected = told.get("rejected")
+        if rejected:
+            more.append((task, NewLabel(_names(rejected), verb="reject", source="human")))
+        if status in ("flagged", "skipped"):
+            more.append(
+                (task, NewLabel(None, verb="flag" if status == "flagged" else "skip", source="human"))
+            )
+        if task not in record.labels:
+            continue
+        if source in _MACHINE_SOURCES:
+            found.machine += 1
+            continue
+        purpose = told.get("purpose")
+        found.purposes = found.purposes or purpose in ("audit", "train")
+        labels[task] = NewLabel(
+            _value(record.labels[task]),
+            source=source if source in SOURCES else "imported",
+            purpose="audit" if purpose == "audit" else "train",
+            annotator=str(told["annotator"]) if told.get("annotator") is not None else None,
+            confidence=_number(told.get("confidence")),
+            verb="accept" if status == "accepted" else "label",
+        )
+    return labels, more
+
+
+def _value(label: Label) -> Any:
+    if isinstance(label, tuple):
+        return [_clean(name) for name in label]
+    return _clean(label) if isinstance(label, str) else label
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, str):
+        import json
+
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    return [str(name) for name in value] if isinstance(value, list) else [str(value)]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _merge(kept: dict[str, NewLabel], new: Mapping[str, NewLabel], found: _Prepared, place: str) -> None:
+    """Adds the labels that ``kept`` lacks; one that differs is told."""
+    for task, label in new.items():
+        if task not in kept:
+            kept[task] = label
+        elif kept[task].value != label.value and len(found.conflicts) < TOLD:
+            reason = f"task {task!r}: {label.value!r} differs from {kept[task].value!r}, which was kept"
+            found.conflicts.append(Skipped(place, reason))
+
+
+def _merge_late(store: Store, held: LabelState, found: _Prepared) -> None:
+    """Of the labels for items that are there, leaves those that are news; tells those that differ."""
+    if not found.late:
+        return
+    tasks = {task.name: task for task in store.tasks()}
+    row_of = {
+        item.sha256: (row, item.key) for row, item in enumerate(store.iterate()) if item.sha256 in found.late
+    }
+    for sha256, labels in list(found.late.items()):
+        row, key = row_of[sha256]
+        fresh = {}
+        for name, label in labels.items():
+            task = tasks.get(name)
+            now = held[task.id].value_of(row) if task else None
+            if task is None or now is None:
+                fresh[name] = label
+                continue
+            names: Any = now
+            if task.kind != "numeric":
+                names = [task.class_names[at] for at in (now if isinstance(now, list) else [now])]
+            given = label.value if isinstance(label.value, list) or task.kind == "numeric" else [label.value]
+            if names != given and len(found.conflicts) < TOLD:
+                found.conflicts.append(
+                    Skipped(key, f"task {name!r}: {given} differs from {names}, which was kept")
+                )
+        found.late[sha256] = fresh
+    found.late = {sha256: labels for sha256, labels in found.late.items() if labels}
+
+
+def _tasks_of(store: Store, mapping: ColumnMapping) -> list[TaskColumn]:
+    """The tasks of the import; one called "label" where neither it nor the project has any."""
+    tasks = [replace(task, task=_clean(task.task)) for task in mapping.tasks]
+    if not tasks and not store.tasks():
+        return [TaskColumn(DEFAULT_TASK, DEFAULT_TASK)]
+    return tasks
+
+
+def audit_sample(class_L: Sequence[str], size: int, rng: np.random.Generator) -> list[int]:
+    """Positions of a random sample in which every class has its share; no class gives its last label.
+
+    Args:
+        class_L: The class of each label.
+        size: How many are wanted; fewer come where classes are too small.
+        rng: The source of chance.
+
+    >>> audit_sample(["a"] * 8 + ["b"] * 4 + ["c"], 3, np.random.default_rng(0)) == [2, 5, 8]
+    False
+    >>> len(audit_sample(["a"] * 8 + ["b"] * 4 + ["c"], 3, np.random.default_rng(0)))
+    3
+    """
+    if not len(class_L) or size < 1:
+        return []
+    names, code_L, count_C = np.unique(np.asarray(class_L, dtype=object).astype(str), False, True, True)
+    room_C = count_C - 1
+    share_C = count_C * min(size, int(room_C.sum())) / len(class_L)
+    take_C = np.minimum(np.floor(share_C).astype(int), room_C)
+    # largest remainders first; equal ones by lot, so that no class is favoured by its name
+    order_C = np.lexsort((rng.random(len(names)), -(share_C - np.floor(share_C))))
+    while (missing := min(size, int(room_C.sum())) - int(take_C.sum())) > 0:
+        for position in [c for c in order_C if take_C[c] < room_C[c]][:missing]:
+            take_C[position] += 1
+    chosen: list[int] = []
+    for position, take in enumerate(take_C):
+        if take:
+            rows = np.flatnonzero(code_L == position)
+            chosen += rng.choice(rows, size=int(take), replace=False).tolist()
+    return sorted(chosen)
+
+
+def _set_audit(rows: Sequence[_Row], tasks: Sequence[TaskColumn], held: LabelState, seed: int) -> int:
+    """Sets a stratified fifth of every task with enough labels aside; returns how many of the first task.
+
+    An item that is audit for one task is audit for all: no label of it is trained on.
+    """
+    rng = np.random.default_rng(seed)
+    chosen: set[int] = set()
+    there = {state.task.name: int(state.audit_N.sum()) for state in held.tasks.values()}
+    for task in tasks:
+        if task.kind not in ("single", "ordinal"):
+            continue
+        labelled = [at for at, row in enumerate(rows) if task.task in row.labels]
+        if len(labelled) < AUDIT_FROM:
+            continue
+        size = min(AUDIT_MOST - there.get(task.task, 0), int(AUDIT_SHARE * len(labelled)))
+        left = [at for at in labelled if at not in chosen]
+        size -= len(labelled) - len(left)
+        classes = [str(rows[at].labels[task.task].value) for at in left]
+        chosen.update(left[at] for at in audit_sample(classes, size, rng))
+    for at in chosen:
+        labels = rows[at].labels
+        for name, label in labels.items():
+            labels[name] = replace(label, purpose="audit")
+    return len(chosen)
+
+
+def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
+    """The one transaction; returns how many items that were there got a label."""
+    classes: dict[str, dict[str, None]] = {task.task: {} for task in tasks}
+    kinds = {task.task: task.kind for task in tasks}
+    held = {task.name: task.kind for task in store.tasks()}
+    for row in found.rows:
+        for task, label in [*row.labels.items(), *row.more]:
+            _note(classes.setdefault(task, {}), label.value)
+    for labels in found.late.values():
+        for task, label in labels.items():
+            _note(classes.setdefault(task, {}), label.value)
+    id_of: dict[str, int] = {}
+    if found.late:
+        ids = store.item_ids().tolist()
+        id_of = {
+            item.sha256: ids[row] for row, item in enumerate(store.iterate()) if item.sha256 in found.late
+        }
+    with store.importing() as batch:
+        for task, names in classes.items():
+            kind = held.get(task, kinds.get(task, "single"))
+            if held.get(task) == "ordinal" or kind == kinds.get(task, kind):
+                batch.ensure_task(task, kind=kind, classes=sorted(names, key=natural))
+            else:
+                raise DataError(
+                    f"The project's task {task!r} is of kind {kind!r}, the source's of kind {kinds[task]!r}. "
+                    "Map the column to a task of another name."
+                )
+        for start in range(0, len(found.rows), _CHUNK):
+            rows = found.rows[start : start + _CHUNK]
+            ids = batch.add([_new_item(row) for row in rows])
+            later = [(item_id, row) for item_id, row in zip(ids, rows) if row.more]
+            for item_id, row in later:
+                for task, fact in row.more:
+                    if fact.verb == "reject":
+                        batch.add_labels([(item_id, {task: fact})])
+                batch.add_labels([(item_id, row.labels)])
+                for task, fact in row.more:
+                    if fact.verb != "reject":
+                        batch.add_labels([(item_id, {task: fact})])
+        batch.add_labels([(id_of[sha256], labels) for sha256, labels in found.late.items()])
+    return len(found.late)
+
+
+def _note(names: dict[str, None], value: Any) -> None:
+    if isinstance(value, str):
+        names[value] = None
+    elif isinstance(value, list):
+        names.update(dict.fromkeys(value))
+
+
+def _new_item(row: _Row) -> NewItem:
+    record = row.record
+    return NewItem(
+        key=row.key,
+        sha256=row.sha256,
+        text=record.text if row.media is None else None,
+        media=row.media,
+        split=record.split,
+        meta=record.meta,
+        labels={} if row.more else row.labels,  # a rejection comes before the label that follows it
+    )
+
+
+class _Media:
+    """Images on their way into ``media/``: staged, put in place before the commit, taken back if it fails."""
+
+    def __init__(self, folder: Path, *, link: bool) -> None:
+        self.folder, self.link = folder, link
+        self.stage = folder / f".incoming-{os.getpid()}-{uuid.uuid4().hex}"
+        self._placed: list[Path] = []
+
+    def __enter__(self) -> _Media:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path in self._placed:
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.stage, ignore_errors=True)
+
+    def take(self, path: Path) -> _Content:
+        """Checks one image and stages its copy; returns its hash and reference, or why it is left out."""
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                return f"the file is larger than {MAX_BYTES:,} bytes"
+            given = path.read_bytes()
+        except OSError as error:
+            return f"the file cannot be read: {error.strerror}"
+        try:
+            data = without_metadata(given)
+            info = check_image(data)
+        except DataError as error:
+            return error.problem
+        reference = f"{info.sha256[:2]}/{info.sha256}{SUFFIX_OF[info.format]}"
+        staged = self.stage / reference
+        if staged.exists() or (self.folder / reference).exists():
+            return info.sha256, reference
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        temporary = staged.with_name(f"{uuid.uuid4().hex}.part")
+        linked = False
+        if self.link and data == given:
+            with contextlib.suppress(OSError):
+                os.link(path, temporary)
+                linked = True
+        if not linked:
+            temporary.write_bytes(data)
+        temporary.replace(staged)
+        return info.sha256, reference
+
+    def settle(self) -> None:
+        """Moves the staged images to their places and has the system write them to the disk."""
+        if not self.stage.exists():
+            return
+        for folder in self.stage.iterdir():
+            target = self.folder / folder.name
+            target.mkdir(exist_ok=True)
+            for staged in folder.iterdir():
+                place = target / staged.name
+                if not place.exists():
+                    staged.replace(place)
+                    self._placed.append(place)
+        os.sync()  # one call for all: an fsync for each of 100,000 files takes minutes
+
+    def keep(self) -> None:
+        """The items are committed: the images stay."""
+        self._placed = []
+
+
+def _sweep(store: Store) -> None:
+    """Removes what imports that were killed left behind; those of living processes stay."""
+    left = [*(store.folder / "media").glob(".incoming-*"), *(store.folder / "spool").glob("unpacked-*")]
+    for folder in left:
+        pid = folder.name.split("-")[1]
+        if not pid.isdigit() or not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
