@@ -1,0 +1,138 @@
+"""Auto: which model, how far labels spread, which view and which blend, read off the labels at hand.
+
+Every view gives four opinions: spreading at α = .99 on the broad and on the sharp graph, at α = .9 (for
+small classes), and the linear head. Their blend is a logarithmic pool whose powers are fitted on
+left-out answers with a prior (``pooling.py``), so nothing is tuned to a set and nothing switches on a
+constant. Then the safety rule: where the head alone, or the graph alone, explains the left-out labels
+better than the blend by more than the noise of that comparison, it is taken instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sslcore.config import Config
+from sslcore.instant import INSTANT
+from sslcore.instant.label_spreading import LabelSpreading, SpreadingConfig
+from sslcore.instant.linear import LinearHead
+from sslcore.instant.model import Guess, Known
+from sslcore.instant.pooling import fit_pool, pooled
+from sslcore.instant.view import View
+from sslcore.shapes import FloatArray
+
+GRAPH_ENTRIES = 40_000_000
+"""Items × classes above which graphs are left out: a solve would need gigabytes."""
+
+_GRAPHS = (  # graph, α, power before any label was judged
+    ("broad", 0.99, 0.75),
+    ("sharp", 0.99, 0.75),
+    ("broad", 0.9, 0.15),
+)
+_NOISE = 1.0  # standard errors by which a single model must beat the blend
+
+
+@dataclass(frozen=True, eq=False)
+class _Opinion:
+    name: str
+    kind: str  # "graph" | "linear"
+    prior: float
+    guess: Guess
+
+
+@INSTANT.register(
+    "auto", title="Automatic choice", family="instant", paper="Genest & Zidek 1986; Zhou et al. 2004"
+)
+class Auto:
+    """The default instant model."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self._spreading: dict[tuple[str, str, float], LabelSpreading] = {}
+        self._heads: dict[str, LinearHead] = {}
+
+    def fit(self, views: Sequence[View], known: Known) -> Guess:
+        """Fits all opinions on all views, and chooses."""
+        opinions = [opinion for view in views for opinion in self._opinions(view, known, len(views))]
+        judged_L = np.logical_and.reduce([opinion.guess.judged_L for opinion in opinions])
+        choices = {"committee": opinions}
+        for kind, name in (("linear", "linear"), ("graph", "label_spreading")):
+            of_kind = [opinion for opinion in opinions if opinion.kind == kind]
+            if of_kind and len(of_kind) < len(opinions):
+                choices[name] = of_kind
+        powers, left_out = {}, {}
+        for name, chosen in choices.items():
+            powers[name] = fit_pool(
+                [opinion.guess.left_out_LC[judged_L] for opinion in chosen],
+                known.label_L[judged_L],
+                np.array([opinion.prior for opinion in chosen]),
+            )
+            left_out[name] = pooled([opinion.guess.left_out_LC for opinion in chosen], powers[name])
+        best = _choose(left_out, known, judged_L)
+        alone = "linear" if "linear" in choices else "committee"  # without a graph the blend is heads only
+        head_NC = pooled([opinion.guess.log_NC for opinion in choices[alone]], powers[alone])
+        return Guess(
+            log_NC=pooled([opinion.guess.log_NC for opinion in choices[best]], powers[best]),
+            left_out_LC=left_out[best],
+            judged_L=judged_L,
+            reason=_reason(best, choices[best], powers[best], int(judged_L.sum())),
+            weights=tuple(
+                (opinion.name, float(power)) for opinion, power in zip(choices[best], powers[best])
+            ),
+            parts=tuple(left_out.items()),
+            head_NC=head_NC,
+        )
+
+    def _opinions(self, view: View, known: Known, views: int) -> list[_Opinion]:
+        n = len(known.row_L)
+        head = self._heads.setdefault(view.name, LinearHead())
+        # one view's powers are shared among several: copies of one opinion must not count double
+        found = [_Opinion(f"linear on {view.name}", "linear", n / (n + 20.0) / views, head.raw(view, known))]
+        if view.knn is None or view.knn.k == 0 or len(view) * known.classes > GRAPH_ENTRIES:
+            return found
+        for graph, alpha, prior in _GRAPHS:
+            key = (view.name, graph, alpha)
+            if key not in self._spreading:
+                self._spreading[key] = LabelSpreading(SpreadingConfig(alpha=alpha, graph=graph))
+            guess = self._spreading[key].raw(view, known)
+            found.append(_Opinion(f"{graph} graph, α={alpha}, on {view.name}", "graph", prior / views, guess))
+        return found
+
+
+def _choose(left_out: dict[str, FloatArray], known: Known, judged_L: np.ndarray) -> str:
+    """The blend, unless a single kind of model explains left-out labels better beyond the noise."""
+    count = int(judged_L.sum())
+    best, best_gain = "committee", 0.0
+    if count < 2:
+        return best
+    at_L = np.flatnonzero(judged_L)
+    blend_L = left_out["committee"][at_L, known.label_L[at_L]].astype(np.float64)
+    for name in left_out:
+        gain_L = left_out[name][at_L, known.label_L[at_L]] - blend_L
+        gain, noise = float(gain_L.mean()), float(gain_L.std(ddof=1) / np.sqrt(count))
+        if gain > best_gain and gain > _NOISE * noise:
+            best, best_gain = name, gain
+    return best
+
+
+def _reason(best: str, chosen: Sequence[_Opinion], power_M: FloatArray, judged: int) -> str:
+    if best == "linear":
+        return f"The linear head alone: it explains the {judged} labels left out best."
+    if best == "label_spreading":
+        return f"The neighbour graph alone: it explains the {judged} labels left out best."
+    if len(chosen) == 1:
+        return "The linear head: there is no neighbour graph to spread labels on."
+    if judged == 0:
+        return (
+            "Graph and linear head by the rule for few labels: no class has two labels to test them on yet."
+        )
+    # what an opinion moves is its power times the spread of its logs, so powers alone would mislead
+    pull_M = [
+        float(power * opinion.guess.left_out_LC.std(axis=1).mean()) for opinion, power in zip(chosen, power_M)
+    ]
+    head = sum(pull for pull, opinion in zip(pull_M, chosen) if opinion.kind == "linear") / max(
+        sum(pull_M), 1e-12
+    )
+    return f"Graph {1 - head:.0%} and linear head {head:.0%}, as the {judged} labels left out in turn say."

@@ -1,0 +1,92 @@
+"""Multinomial logistic regression for many weightings of the same rows at once.
+
+Minimises, for each row of weights f: ``C Σ_i w_fi CE(y_i, softmax(x_i W_f + b_f)) + ½‖W_f‖²``, the
+objective of scikit-learn's ``LogisticRegression`` (b is not penalised). The fit on all labels and
+the ones that leave a fold out differ in their weights alone, so all are solved in one L-BFGS run
+(Liu & Nocedal 1989, scipy), from the previous solution; the gain over one call a fold is tenfold.
+With fewer rows than dimensions the solution lies in the span of the rows, and is sought there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sslcore.shapes import FloatArray, IntArray
+
+
+def logistic(
+    feature_LD: FloatArray,
+    label_L: IntArray,
+    weight_FL: FloatArray,
+    *,
+    classes: int,
+    strength: float = 10.0,
+    start: tuple[FloatArray, FloatArray] | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients ``(coef_FDC, bias_FC)``, float32, of F fits that share their rows.
+
+    Args:
+        feature_LD: Features of the labelled rows.
+        label_L: Their classes.
+        weight_FL: Weight of each row in each fit; 0 leaves it out.
+        classes: Columns.
+        strength: C: larger trusts the labels more.
+        start: A solution to start from, of the same shapes.
+
+    >>> coef_FDC, bias_FC = logistic(np.array([[-1.0], [1.0]]), np.array([0, 1]), np.ones((1, 2)), classes=2)
+    >>> (np.array([[2.0]]) @ coef_FDC[0] + bias_FC[0]).argmax()
+    np.int64(1)
+    """
+    from scipy.optimize import minimize
+
+    fits, (rows, dims) = len(weight_FL), feature_LD.shape
+    feature_LD = np.asarray(feature_LD, np.float32)
+    basis_DR: FloatArray | None = None
+    if rows < dims:
+        basis_DR = np.linalg.qr(feature_LD.T)[0].astype(np.float32)
+        feature_LD = feature_LD @ basis_DR
+    reduced = feature_LD.shape[1]
+    design_LE = np.concatenate([feature_LD, np.ones((rows, 1), np.float32)], axis=1)
+    share_FL = (weight_FL / np.maximum(weight_FL.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    share_LF1 = np.ascontiguousarray(share_FL.T)[:, :, None]
+    # divided by C·(sum of weights), as scikit-learn does, so one tolerance fits all sizes
+    ridge_F = (1.0 / (strength * np.maximum(weight_FL.sum(axis=1), 1e-12))).astype(np.float32)
+    ridge_EFC = np.broadcast_to(ridge_F[None, :, None], (reduced + 1, fits, classes)).copy()
+    ridge_EFC[-1] = 0.0
+    at_L = np.arange(rows)
+
+    def loss(flat: FloatArray) -> tuple[float, FloatArray]:
+        theta_EFC = flat.reshape(reduced + 1, fits, classes).astype(np.float32)
+        logits_LFC = (design_LE @ theta_EFC.reshape(reduced + 1, -1)).reshape(rows, fits, classes)
+        logits_LFC -= logits_LFC.max(axis=2, keepdims=True)
+        given_LF = logits_LFC[at_L, :, label_L].copy()
+        np.exp(logits_LFC, out=logits_LFC)
+        partition_LF = logits_LFC.sum(axis=2)
+        value = float((share_LF1[:, :, 0] * (np.log(partition_LF) - given_LF)).sum(dtype=np.float64))
+        logits_LFC /= partition_LF[:, :, None]
+        logits_LFC[at_L, :, label_L] -= 1.0
+        logits_LFC *= share_LF1
+        gradient = (design_LE.T @ logits_LFC.reshape(rows, -1)).reshape(theta_EFC.shape)
+        pulled_EFC = ridge_EFC * theta_EFC
+        value += 0.5 * float((pulled_EFC * theta_EFC).sum(dtype=np.float64))
+        gradient += pulled_EFC
+        return value, gradient.ravel().astype(np.float64)
+
+    first_EFC = np.zeros((reduced + 1, fits, classes), np.float64)
+    if start is not None and start[0].shape == (fits, dims, classes):
+        coef_DFC = start[0].transpose(1, 0, 2)
+        if basis_DR is not None:
+            coef_DFC = np.einsum("dr,dfc->rfc", basis_DR, coef_DFC, optimize=True)
+        first_EFC[:-1], first_EFC[-1] = coef_DFC, start[1]
+    best = minimize(
+        loss,
+        first_EFC.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 100, "gtol": 2e-4, "ftol": 1e-6, "maxcor": 8},
+    )
+    theta_EFC = best.x.reshape(reduced + 1, fits, classes).astype(np.float32)
+    coef_FRC = theta_EFC[:-1].transpose(1, 0, 2)
+    if basis_DR is not None:
+        coef_FRC = np.einsum("dr,frc->fdc", basis_DR, coef_FRC, optimize=True)
+    return np.ascontiguousarray(coef_FRC), np.ascontiguousarray(theta_EFC[-1])
