@@ -1,0 +1,97 @@
+"""How far an answer is trusted: thresholds and weights that follow the model.
+
+FlexMatch (arXiv:2110.08263): ``tau_c = tau * b_c / (2 - b_c)``, ``b_c`` the class's learned share.
+FreeMatch (arXiv:2205.07246): ``tau_c = tau_t * p_c / max p``, both moving averages, and a fairness term.
+SoftMatch (arXiv:2301.10921): ``exp(-(max p - mu)_-^2 n^2 / (2 sigma^2))``, a weight and no threshold.
+AdaMatch (arXiv:2106.04732): ``tau * mean max p_l``, relative to the confidence on labelled items.
+All are functions of tensors; the moving averages live in the methods.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def above(proba_UC: Tensor, threshold: Tensor | float) -> Tensor:
+    """1 where the top probability reaches the threshold (one for all, or one a class), else 0.
+
+    >>> above(torch.tensor([[0.9, 0.1], [0.4, 0.6]]), torch.tensor([0.95, 0.5])).tolist()
+    [0.0, 1.0]
+    """
+    top_U, label_U = proba_UC.max(1)
+    bar = threshold[label_U] if isinstance(threshold, Tensor) and threshold.ndim == 1 else threshold
+    return (top_U >= bar).to(proba_UC.dtype)
+
+
+def curriculum_threshold(count_C: Tensor, unused: Tensor, *, threshold: float) -> Tensor:
+    """FlexMatch: the bar of a class falls where few of its items were learned so far.
+
+    Args:
+        count_C: Items whose last confident answer was the class.
+        unused: Items without any confident answer yet (a scalar).
+        threshold: The bar of a class that is fully learned.
+
+    >>> curriculum_threshold(torch.tensor([10.0, 5.0]), torch.tensor(0.0), threshold=0.9).numpy().round(
+    ...     3
+    ... ).tolist()
+    [0.8999999761581421, 0.30000001192092896]
+    """
+    share_C = count_C / torch.maximum(count_C.max(), unused).clamp(min=1)
+    return threshold * share_C / (2 - share_C)
+
+
+def free_threshold(confidence: Tensor, mean_proba_C: Tensor) -> Tensor:
+    """FreeMatch: the global bar, lower for classes that the model gives seldom.
+
+    >>> free_threshold(torch.tensor(0.8), torch.tensor([0.5, 0.25, 0.25])).numpy().round(2).tolist()
+    [0.800000011920929, 0.4000000059604645, 0.4000000059604645]
+    """
+    return confidence * mean_proba_C / mean_proba_C.max()
+
+
+def fairness(logits_UC: Tensor, weight_U: Tensor, mean_proba_C: Tensor, histogram_C: Tensor) -> Tensor:
+    """FreeMatch's fairness term: pushes the mean of the confident predictions towards the balance seen.
+
+    ``sum_c n(p_c / h_c) log n(q_c / g_c)``: ``p``, ``h`` the moving mean probability and answer histogram,
+    ``q``, ``g`` the same of this batch's confident strong views; ``n`` normalises to sum 1. It is minus a
+    cross-entropy, so a loss: lower is fairer. 0 where nothing is confident.
+    """
+    proba_UC = logits_UC.softmax(1)
+    kept = weight_U.sum()
+    mean_C = (proba_UC * weight_U[:, None]).sum(0) / kept.clamp(min=1)
+    answer_UC = torch.zeros_like(proba_UC).scatter_(1, proba_UC.argmax(1, keepdim=True), 1.0)
+    seen_C = (answer_UC * weight_U[:, None]).sum(0) / kept.clamp(min=1)
+
+    def tempered(value_C: Tensor, by_C: Tensor) -> Tensor:
+        # a class without an answer has no histogram to divide by: the authors' code uses 1 there as well
+        ratio_C = value_C / torch.where(by_C > 0, by_C, torch.ones_like(by_C))
+        return ratio_C / ratio_C.sum().clamp(min=1e-12)
+
+    target_C = tempered(mean_proba_C, histogram_C)
+    loss = (target_C * (tempered(mean_C, seen_C) + 1e-12).log()).sum()
+    return torch.where(kept > 0, loss, torch.zeros_like(loss))
+
+
+def truncated_gaussian(proba_UC: Tensor, mean: Tensor, variance: Tensor, *, n_sigma: float) -> Tensor:
+    """SoftMatch: weight 1 from the mean confidence up, a Gaussian fall below it.
+
+    >>> proba_UC = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
+    >>> weight_U = truncated_gaussian(proba_UC, torch.tensor(0.7), torch.tensor(0.04), n_sigma=2)
+    >>> weight_U.numpy().round(3).tolist()
+    [1.0, 0.13500000536441803]
+    """
+    below_U = (proba_UC.max(1).values - mean).clamp(max=0)
+    return torch.exp(-below_U.square() * n_sigma**2 / (2 * variance))
+
+
+def align(proba_UC: Tensor, target_C: Tensor, mean_proba_C: Tensor) -> Tensor:
+    """Distribution alignment: ``n(p * target / mean)``; corrects a model that gives some classes too often.
+
+    >>> align(torch.tensor([[0.6, 0.4]]), torch.tensor([0.5, 0.5]), torch.tensor([0.6, 0.4])).mul(
+    ...     1000
+    ... ).round().tolist()
+    [[500.0, 500.0]]
+    """
+    ratio_UC = proba_UC * (target_C + 1e-6) / (mean_proba_C + 1e-6)
+    return ratio_UC / ratio_UC.sum(1, keepdim=True)

@@ -1,0 +1,34 @@
+"""Cross-entropy on the labels there are.
+
+``-log p(y)``, averaged over the rows that carry a label; rows with ``-1`` count for nothing, and a batch
+without any label gives 0 (a plain mean would give NaN and end the run). Missing labels are normal where
+several tasks share one batch.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from sslcore.shapes import UNLABELLED
+
+
+def masked_cross_entropy(logits_BC: Tensor, label_B: Tensor) -> Tensor:
+    """Mean cross-entropy over the labelled rows.
+
+    Args:
+        logits_BC: Scores before the softmax.
+        label_B: Class indices, ``-1`` where there is none.
+
+    Returns:
+        A scalar, 0 where no row is labelled.
+
+    >>> import torch
+    >>> logits_BC = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
+    >>> round(masked_cross_entropy(logits_BC, torch.tensor([0, -1])).item(), 4)
+    0.1269
+    >>> masked_cross_entropy(logits_BC, torch.tensor([-1, -1])).item()
+    0.0
+    """
+    total = F.cross_entropy(logits_BC, label_B, ignore_index=UNLABELLED, reduction="sum")
+    return total / (label_B != UNLABELLED).sum().clamp(min=1)

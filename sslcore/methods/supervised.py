@@ -1,0 +1,40 @@
+"""The supervised network: labelled items alone.
+
+Cross-entropy on weak views of the labelled items, the same network, steps and averaged weights as the others.
+It is trained beside every semi-supervised run: a method that does not beat it has not earned its cost.
+Formula: ``mean_l CE(p_l, y_l)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslcore.config import Config
+from sslcore.methods import METHODS
+from sslcore.methods.base import Batch, Method, Moment, UnlabelledTerm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SupervisedConfig(Config):
+    """Nothing to set."""
+
+
+@METHODS.register("supervised", title="Supervised network", family="deep", config=SupervisedConfig)
+class Supervised(Method):
+    """Learns from labelled items only."""
+
+    @property
+    def weight(self) -> float:
+        """There is no unlabelled loss."""
+        return 0.0
+
+    def unlabelled(
+        self, task: int, logits: Mapping[str, Tensor], batch: Batch, at: Moment
+    ) -> UnlabelledTerm | None:
+        """Nothing."""
+        return None

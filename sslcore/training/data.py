@@ -1,0 +1,130 @@
+"""What a run is given, as arrays: images or texts or features, and the labels of each task.
+
+Numpy only, so that whoever prepares a run needs no torch. Arrays may be memory-mapped; nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sslcore.errors import DataError
+from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
+
+TRAINABLE_KINDS = ("single", "ordinal")
+"""Task kinds the deep loop trains: one class per item."""
+
+
+def _no_rows() -> IntArray:
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class TaskLabels:
+    """The labels of one task.
+
+    Args:
+        name: The task's name.
+        kind: "single" or "ordinal"; other kinds are left out of a deep run.
+        classes: How many classes there are.
+        label_N: Class indices, ``-1`` where there is none or where it must not be trained on.
+        audit_row_A: Rows of the audit split; never trained on in any way.
+        audit_label_A: Their labels.
+    """
+
+    name: str
+    kind: str
+    classes: int
+    label_N: IntArray
+    audit_row_A: IntArray = field(default_factory=_no_rows)
+    audit_label_A: IntArray = field(default_factory=_no_rows)
+
+    def __post_init__(self) -> None:
+        where = f"Task {self.name!r}"
+        if self.classes < 1:
+            raise DataError(f"{where} must have at least one class. Received: {self.classes}.")
+        if len(self.audit_row_A) != len(self.audit_label_A):
+            raise DataError(
+                f"{where} must have one audit label per audit row. Received: {len(self.audit_row_A)} rows "
+                f"and {len(self.audit_label_A)} labels."
+            )
+        for name, values in (("label_N", self.label_N), ("audit_label_A", self.audit_label_A)):
+            if len(values) and (values.min() < UNLABELLED or values.max() >= self.classes):
+                raise DataError(
+                    f"{where}: {name} must hold class indices from 0 to {self.classes - 1}, or -1. "
+                    f"Received: {values.min()} to {values.max()}."
+                )
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a run sees.
+
+    Args:
+        modality: "image" or "text".
+        tasks: The tasks, each with its labels.
+        image_NXHW: uint8 images, all of one size; a memory map is fine.
+        text_N: Texts.
+        feature_ND: Frozen features, for views in feature space.
+        key_N: Known answers per task, ``-1`` where unknown. Used to report ``key_accuracy`` and the precision
+            of pseudo-labels; never for a decision.
+        excluded_N: True for rows that take no part in training (flagged, unreadable); they are predicted.
+        baseline_accuracy: Audit accuracy of the supervised head per task, to compare a run with.
+        encoder: Name of the encoder behind ``feature_ND``, kept in the bundle.
+    """
+
+    modality: str
+    tasks: Sequence[TaskLabels]
+    image_NXHW: IntArray | None = None
+    text_N: Sequence[str] | None = None
+    feature_ND: FloatArray | None = None
+    key_N: Mapping[str, IntArray] | None = None
+    excluded_N: BoolArray | None = None
+    baseline_accuracy: Mapping[str, float] | None = None
+    encoder: str = ""
+
+    def __post_init__(self) -> None:
+        if self.modality not in ("image", "text"):
+            raise DataError(f"The modality must be 'image' or 'text'. Received: {self.modality!r}.")
+        sizes = {
+            name: len(values)
+            for name, values in (
+                ("image_NXHW", self.image_NXHW),
+                ("text_N", self.text_N),
+                ("feature_ND", self.feature_ND),
+                ("excluded_N", self.excluded_N),
+            )
+            if values is not None
+        }
+        sizes |= {f"labels of task {task.name!r}": len(task.label_N) for task in self.tasks}
+        sizes |= {f"key of task {name!r}": len(key) for name, key in (self.key_N or {}).items()}
+        if len(set(sizes.values())) > 1:
+            raise DataError(f"All arrays must have one row per item. Received: {sizes}.")
+        if not {"image_NXHW", "text_N", "feature_ND"} & set(sizes):
+            raise DataError("A run needs images, texts or features. Received none of them.")
+        if self.image_NXHW is not None and (
+            self.image_NXHW.ndim != 4
+            or self.image_NXHW.dtype != np.uint8
+            or self.image_NXHW.shape[1] not in (1, 3)
+        ):
+            raise DataError(
+                "image_NXHW must be uint8 with 1 or 3 channels second (N x X x H x W). Received: "
+                f"{self.image_NXHW.dtype} of shape {tuple(self.image_NXHW.shape)}."
+            )
+
+    def __len__(self) -> int:
+        for values in (self.image_NXHW, self.text_N, self.feature_ND):
+            if values is not None:
+                return len(values)
+        return 0
+
+    def trainable(self) -> list[TaskLabels]:
+        """The tasks that the deep loop can train and that have a label to learn from."""
+        excluded_N = np.zeros(len(self), dtype=bool) if self.excluded_N is None else self.excluded_N
+        return [
+            task
+            for task in self.tasks
+            if task.kind in TRAINABLE_KINDS and ((np.asarray(task.label_N) >= 0) & ~excluded_N).any()
+        ]

@@ -1,0 +1,160 @@
+"""A recipe: all choices of a run, as data that goes through JSON and comes back the same.
+
+Five independent choices (encoder, warm start, sharing, balancing, method), the schedule and the seed; with
+the labels it saw, a recipe repeats a run. Settings are checked when a recipe is read, not when a step fails.
+Torch is not imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sslcore.config import Config, param, parse
+from sslcore.errors import RecipeError, UnknownNameError
+from sslcore.methods import METHODS
+from sslcore.methods.supervised import SupervisedConfig
+
+BACKBONE_KINDS = {
+    "small_cnn": "image",
+    "wrn_16_2": "image",
+    "wrn_28_2": "image",
+    "text_embedding": "text",
+    "feature_mlp": "feature",
+}
+"""What each backbone reads; a test holds this beside the registry, which would import torch."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """Schedule, sizes and device of a run; the same for all methods."""
+
+    minutes: float = param(4.0, low=0.05, high=10_000, help="Time budget of the run.")
+    steps: int | None = param(None, low=1, help="Steps of the run; where given, the time budget is not used.")
+    batch: int = param(16, low=1, high=4096, help="Labelled items in a step.")
+    unlabelled_ratio: int = param(7, low=1, high=64, help="Unlabelled items in a step per labelled one (mu).")
+    learning_rate: float | None = param(
+        None, low=1e-6, high=10, help="Highest learning rate; empty: what suits the network."
+    )
+    weight_decay: float = param(5e-4, low=0, high=1, help="Pull of the weights towards zero.")
+    clip: float = param(5.0, low=0, high=1000, help="Longest gradient that is let through; 0: any.")
+    ema: float = param(0.999, low=0, high=0.99999, help="How slowly the averaged weights follow.")
+    backbone: str = param("auto", choices=("auto", *BACKBONE_KINDS), help="The network that is trained.")
+    image_size: int = param(0, low=0, high=512, help="Side that images are resized to; 0: by their size.")
+    flips: str = param(
+        "auto",
+        choices=("auto", "on", "off"),
+        help="Mirror images (never for digits and letters); auto: colour images only.",
+    )
+    evaluate_every_s: float = param(3.0, low=0, high=3600, help="Seconds between evaluations.")
+    checkpoint_every_s: float = param(30.0, low=0, high=36_000, help="Seconds between checkpoints.")
+    device: str = param("auto", choices=("auto", "cpu", "cuda", "mps"), help="Where the run computes.")
+    precision: str = param(
+        "auto",
+        choices=("auto", "float32", "bfloat16"),
+        help="auto: bfloat16 where the processor has it.",
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All choices of a run.
+
+    Args:
+        method: A name of the method registry.
+        method_config: Its settings.
+        train_config: Schedule, sizes and device.
+        seed: Everything random follows from it.
+        encoder: Frozen encoder whose features the run uses, "none" for raw items.
+        warm_start: How the first weights are made; "none" is the only one yet.
+        sharing: How tasks share the network; "hard" is the only one yet.
+        balancing: How tasks' losses are weighed; "fixed" is the only one yet.
+
+    >>> recipe = Recipe.parse({"method": "fixmatch", "method_config": {"threshold": "0.9"}, "seed": 3})
+    >>> recipe.method_config.threshold, recipe.train_config.batch
+    (0.9, 16)
+    >>> Recipe.parse(recipe.as_dict()) == recipe
+    True
+    """
+
+    method: str
+    method_config: Config = field(default_factory=SupervisedConfig)
+    train_config: TrainConfig = field(default_factory=TrainConfig)
+    seed: int = 0
+    encoder: str = "none"
+    warm_start: str = "none"
+    sharing: str = "hard"
+    balancing: str = "fixed"
+
+    def __post_init__(self) -> None:
+        entry = METHODS[self.method]
+        if type(self.method_config) is not entry.config:
+            raise RecipeError(
+                f"The method {self.method!r} takes a {entry.config.__name__}. "
+                f"Received: {type(self.method_config).__name__}."
+            )
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise RecipeError(f"The seed must be a whole number from 0 up. Received: {self.seed!r}.")
+        for name, only in (("warm_start", "none"), ("sharing", "hard"), ("balancing", "fixed")):
+            if getattr(self, name) != only:
+                raise RecipeError(
+                    f"{name} must be {only!r}, the only one so far. Received: {getattr(self, name)!r}."
+                )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Recipe:
+        """Reads a recipe from JSON-ready values; what is left out takes its default.
+
+        Raises:
+            RecipeError: An unknown choice or a wrong type; the message lists what there is.
+            ConfigError: A setting out of its range.
+        """
+        known = (
+            "method",
+            "method_config",
+            "train_config",
+            "seed",
+            "encoder",
+            "warm_start",
+            "sharing",
+            "balancing",
+        )
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise RecipeError(f"A recipe has no choice {unknown[0]!r}. It has: {', '.join(known)}.")
+        method = values.get("method")
+        if not isinstance(method, str):
+            raise RecipeError(
+                f"A recipe must name its method. Received: {method!r}. "
+                f"There are: {', '.join(METHODS.names())}."
+            )
+        try:
+            entry = METHODS[method]
+        except UnknownNameError as error:
+            raise RecipeError(str(error)) from None
+        settings: dict[str, Mapping[str, Any]] = {}
+        for name in ("method_config", "train_config"):
+            settings[name] = values.get(name) or {}
+            if not isinstance(settings[name], Mapping):
+                raise RecipeError(f"{name} must be a mapping of settings. Received: {settings[name]!r}.")
+        rest = {name: values[name] for name in known[3:] if name in values}
+        return cls(
+            method=method,
+            method_config=parse(entry.config, settings["method_config"]),
+            train_config=parse(TrainConfig, settings["train_config"]),
+            **rest,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as JSON-ready values; :meth:`parse` reads it back."""
+        return {
+            "method": self.method,
+            "method_config": self.method_config.as_dict(),
+            "train_config": self.train_config.as_dict(),
+            "seed": self.seed,
+            "encoder": self.encoder,
+            "warm_start": self.warm_start,
+            "sharing": self.sharing,
+            "balancing": self.balancing,
+        }

@@ -1,0 +1,67 @@
+"""Learning rate over a run, and how many steps fit a time budget.
+
+``lr * cos(7 pi t / 16)`` (FixMatch, arXiv:2001.07685) falls to a fifth, never to zero. The steps of a run
+with a budget in minutes are estimated from the speed measured so far, evaluations and checkpoints included,
+until a quarter of the time is over, and are fixed from then on: the rest of the cosine does not jump.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+FIXED_FROM = 0.25  # share of the budget after which the steps are no longer estimated anew
+
+
+def cosine(done: float) -> float:
+    """Factor on the learning rate; ``done`` is the share of the run that is over.
+
+    >>> [round(cosine(done), 3) for done in (0.0, 0.5, 1.0)]
+    [1.0, 0.773, 0.195]
+    """
+    return math.cos(7 * math.pi * min(max(done, 0.0), 1.0) / 16)
+
+
+@dataclass
+class Budget:
+    """Counts the steps of a run: given, or made to fit a number of seconds.
+
+    Args:
+        total: Steps of the run; an early guess while ``fixed`` is False.
+        seconds: The time budget.
+        fixed: Whether ``total`` is final.
+
+    >>> budget = Budget(total=1000, seconds=100.0, fixed=False)
+    >>> budget.measure(step=100, elapsed=20.0, rate=10.0)
+    >>> budget.total, budget.fixed
+    (900, False)
+    >>> budget.measure(step=150, elapsed=30.0, rate=5.0)
+    >>> budget.measure(step=160, elapsed=40.0, rate=9.0)
+    >>> budget.total, budget.fixed
+    (500, True)
+    """
+
+    total: int
+    seconds: float
+    fixed: bool
+
+    def measure(self, step: int, elapsed: float, rate: float) -> None:
+        """Renews the estimate.
+
+        Args:
+            step: Steps done.
+            elapsed: Seconds since the start, loading included.
+            rate: Steps a second of the loop, evaluations and checkpoints included and loading not.
+        """
+        if self.fixed:
+            return
+        self.total = max(step + 1, step + round(rate * (self.seconds - elapsed)))
+        self.fixed = elapsed >= FIXED_FROM * self.seconds
+
+    def over(self, step: int) -> bool:
+        """Whether the run is over: an estimate that is still open ends nothing."""
+        return self.fixed and step >= self.total
+
+    def done(self, step: int) -> float:
+        """Share of the run that is over after ``step`` steps."""
+        return min(1.0, step / self.total)
