@@ -8,6 +8,7 @@ and its ``Origin``, where the browser names one, must be this server. No route t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sslcore.errors import LabelloomError, ProjectNotFoundError, StoreBusyError
+from sslcore.errors import DataError, LabelloomError, ProjectNotFoundError, StoreBusyError
 from sslcore.store.home import home, secret
 from sslcore.workbench import Workbench
 
@@ -85,11 +86,38 @@ def writing(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         origin = request.headers.get("origin")
         if origin is not None and origin.split("://")[-1] != request.headers.get("host"):
             return problem(403, "This request comes from another site.")
-        if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             return problem(413, f"At most {MAX_BODY_BYTES // 1_000_000} MB at a time.")
         return await _answer(handler, request, who)
 
     return guarded
+
+
+class TooLargeError(Exception):
+    """A body beyond ``MAX_BODY_BYTES`` that did not announce its length."""
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """The body of a request as an object; it is read no further than ``MAX_BODY_BYTES``.
+
+    Raises:
+        DataError: It is no JSON object.
+        TooLargeError: It is too long; answered as 413.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise TooLargeError
+        parts.append(part)
+    try:
+        body = json.loads(b"".join(parts))
+    except (ValueError, RecursionError):
+        raise DataError("The body is no JSON. Send a JSON object.") from None
+    if not isinstance(body, dict):
+        raise DataError(f"The body is a JSON object. Received: {type(body).__name__}.")
+    return body
 
 
 def problem(status: int, message: str, **more: Any) -> JSONResponse:
@@ -100,6 +128,8 @@ def problem(status: int, message: str, **more: Any) -> JSONResponse:
 async def _answer(handler: Handler, request: Request, who: Caller) -> Response:
     try:
         return await handler(request, who)
+    except TooLargeError:
+        return problem(413, f"At most {MAX_BODY_BYTES // 1_000_000} MB at a time.")
     except ProjectNotFoundError as error:
         return problem(404, str(error))
     except StoreBusyError as error:

@@ -221,8 +221,11 @@ def make_image_project(
 def compute_features(store: Store, encoder: str) -> None:
     """Computes the features of a project here and now, as its worker would."""
     from sslcore.features.compute import compute_features as compute
+    from sslcore.features.encoder import Items
 
-    compute(store, encoder)
+    images = store.modality == "image"
+    items = Items.of_images(store.media_paths()) if images else Items.of_texts(store.texts())
+    compute(store.folder, encoder, items)
 
 
 def _drawing(kind: int, size: int, rng: np.random.Generator) -> bytes:

@@ -1,0 +1,474 @@
+"""The Label page's desk: what is asked next, what was answered, how far we are.
+
+The order of the questions comes from a query strategy over the newest snapshot, kept until the next
+snapshot, so that asking again costs nothing. Audit questions (see ``audit.py``) stand between them and
+carry no suggestion. Answers are stored first; everything else happens afterwards, elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from sslcore.errors import ConfigError, DataError
+from sslcore.shapes import BoolArray, IntArray
+from sslcore.store import Event, Item, Task
+from sslcore.store.annotations import voided
+from sslcore.store.fold import SOURCE_CODE, TaskState
+from sslcore.workbench.audit import (
+    AUDIT_SHARE,
+    AUDIT_TARGET,
+    answered_by_people,
+    audit_due,
+    audit_rows,
+)
+from sslcore.workbench.desk import Desk
+from sslcore.workbench.label_events import read_client, read_event, read_seq
+from sslcore.workbench.snapshot import Snapshot
+
+Order = Literal["auto", "uncertain", "diverse", "random"]
+ORDERS: Mapping[str, str] = {"auto": "auto", "uncertain": "margin", "diverse": "kmeans", "random": "random"}
+"""Orders a person can choose, and the query strategy behind each."""
+MOST_TEXT = 20_000
+"""Characters of a text that a card carries; the page says where it was cut."""
+_AHEAD = 32
+"""Questions that a strategy picks in one go, at least; what comes after them waits for newer labels."""
+_SOURCES = {code: name for name, code in SOURCE_CODE.items()}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One question, or one item looked at again.
+
+    Attributes:
+        item_id: The item.
+        key: Its name in the import.
+        text: The text, at most ``MOST_TEXT`` characters (``clipped`` says whether more there is).
+        sha: First letters of the content's hash, for the address of an image; None for a text.
+        suggestion: Most probable class and its probability; None before the first model and on audit
+            questions, which are answered without the machine.
+        runner_up: The second of them.
+        proba: Probabilities worth showing, most probable first.
+        why: One line on why this item is asked.
+        audit: Whether the answer goes into the audit split.
+        label: Current class, None without one; never told on an audit question.
+        source: Where that class is from.
+    """
+
+    item_id: int
+    key: str
+    text: str | None
+    clipped: bool
+    sha: str | None
+    suggestion: tuple[int, float] | None
+    runner_up: tuple[int, float] | None
+    proba: tuple[tuple[int, float], ...]
+    why: str
+    audit: bool
+    label: int | None
+    source: str | None
+    flagged: bool
+    skipped: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of the events sent: all up to ``ack`` are settled, stored or refused for good."""
+
+    ack: int
+    newest: int
+    refused: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far we are. ``figure`` and ``head_figure`` are those of the snapshot, JSON-ready."""
+
+    mine: int
+    everyone: int
+    labelled: int
+    items: int
+    skipped: int
+    audit: int
+    audit_target: int
+    figure: dict[str, Any]
+    head_figure: dict[str, Any]
+    key_accuracy: float | None
+    key_head_accuracy: float | None
+    follows: str
+    reason: str
+    encoder: str | None
+    version: int
+    serial: int
+    error: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+class LabelDesk(Desk):
+    """What is this?"""
+
+    def __init__(self, bench: Any) -> None:
+        super().__init__(bench)
+        self._selections: dict[tuple[int, str], tuple[int, IntArray]] = {}
+        self._choosing: dict[tuple[int, str], threading.Lock] = {}
+        self._permutations: dict[tuple[int, int], IntArray] = {}
+        self._mine: dict[tuple[int, str], tuple[int, int]] = {}
+        self._count = 0
+        self._settings: tuple[float, dict[str, Any]] = (-1.0, {})
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def queue(self, task: Task, n: int, *, order: str = "auto", exclude: Iterable[int] = ()) -> list[Card]:
+        """The next questions, most wanted first, audit questions among them.
+
+        Args:
+            task: Of kind single or ordinal.
+            n: How many at most.
+            order: One of ``ORDERS``.
+            exclude: Items that the caller holds already or has just answered.
+
+        Raises:
+            ConfigError: An order that there is none of.
+        """
+        snapshot = self.snapshot(task)
+        row_Q, audit_Q = self._next_rows(
+            snapshot, max(n, 0), order, np.asarray(sorted(set(exclude)), dtype=np.int64)
+        )
+        return self._cards(snapshot, row_Q, audit_Q, order)
+
+    def cards(self, task: Task, item_ids: Sequence[int]) -> list[Card]:
+        """Items as cards, in the order asked for; unanswered audit items as audit questions.
+
+        Raises:
+            DataError: An item that the project does not have.
+        """
+        snapshot = self.snapshot(task)
+        row_Q = np.asarray(item_ids, dtype=np.int64) - 1
+        wrong = [i for i in item_ids if not 1 <= i <= len(snapshot.state.label_N)]
+        if wrong:
+            raise DataError(
+                f"The project has items 1 to {len(snapshot.state.label_N)}. Received: {wrong[0]}."
+            )
+        return self._cards(snapshot, row_Q, np.isin(row_Q, self._audit_rows(snapshot.state)), None)
+
+    def card(self, task: Task, item_id: int) -> Card:
+        """One item as a card."""
+        return self.cards(task, [item_id])[0]
+
+    def find(self, task: Task, text: str, *, limit: int = 20) -> list[Card]:
+        """Items whose name or text contains ``text``."""
+        return self.cards(task, self.store.find(text, limit=limit)) if text.strip() else []
+
+    def history(self, item_id: int) -> list[dict[str, Any]]:
+        """What was done to an item, oldest first; ``undone`` where it was taken back."""
+        gone = voided(self.store.annotations.undos())
+        return [
+            {
+                "time": row.time,
+                "verb": row.verb,
+                "task": row.task_id,
+                "value": row.value,
+                "source": row.source,
+                "purpose": row.purpose,
+                "annotator": row.annotator,
+                "undone": row.batch in gone,
+            }
+            for row in self.store.annotations.of_items([item_id])
+        ]
+
+    # --- answering ---------------------------------------------------------------------------
+
+    def take(self, client: Any, events: Sequence[Any], *, annotator: str) -> Receipt:
+        """Stores what a page sent; when this returns it is on the disk.
+
+        An event that makes no sense is refused alone, so that one of them cannot hold up the rest.
+
+        Raises:
+            DataError: No client, or an event without a number: nothing was stored.
+            StoreBusyError: Nothing was stored; send them again.
+        """
+        name = read_client(client)
+        seqs = [read_seq(raw) for raw in events]
+        tasks = {task.id: task for task in self.bench.tasks()}
+        count = self._item_count(events)
+        good: list[Event] = []
+        refused: list[tuple[int, str]] = []
+        for seq, raw in zip(seqs, events):
+            try:
+                good.append(read_event(raw, client=name, annotator=annotator, tasks=tasks, count=count))
+            except DataError as error:
+                refused.append((seq, str(error)))
+        newest = self.bench.record(good) if good else 0
+        return Receipt(ack=max(seqs, default=0), newest=newest, refused=tuple(refused))
+
+    def _item_count(self, events: Sequence[Any]) -> int:
+        """Items never go, so a count is only asked for again when an event names one beyond it."""
+        named = [raw.get("items") for raw in events]
+        highest = max(
+            (i for ids in named if isinstance(ids, list) for i in ids if isinstance(i, int)), default=0
+        )
+        if highest > self._count:
+            self._count = self.store.count()
+        return self._count
+
+    def add_class(self, task: Task, name: str) -> int:
+        """Adds a class and returns its position.
+
+        Raises:
+            DataError: An empty name.
+        """
+        if not name.strip():
+            raise DataError("A class needs a name. Received: an empty one.")
+        position = self.store.add_class(task.id, name.strip()).position
+        self.bench.live.poke()
+        return position
+
+    # --- how far we are ----------------------------------------------------------------------
+
+    def progress(self, task: Task, annotator: str) -> Progress:
+        """The counts and figures of the newest snapshot; cheap, nothing is computed twice for one."""
+        snapshot = self.snapshot(task)
+        state = snapshot.state
+        by_people_N = np.isin(state.source_N, (SOURCE_CODE["human"], SOURCE_CODE["bulk"]))
+        return Progress(
+            mine=self._labelled_by(snapshot, annotator, by_people_N),
+            everyone=int(by_people_N.sum()),
+            labelled=int(state.labelled_N.sum()),
+            items=len(state.label_N),
+            skipped=int(state.skipped_N.sum()),
+            audit=len(state.audit_row_A),
+            audit_target=self.audit_target,
+            figure=snapshot.figure.as_dict(),
+            head_figure=snapshot.head_figure.as_dict(),
+            key_accuracy=snapshot.key_accuracy,
+            key_head_accuracy=snapshot.key_head_accuracy,
+            follows=snapshot.follows.title,
+            reason=snapshot.follows.reason,
+            encoder=snapshot.follows.encoder,
+            version=snapshot.version,
+            serial=snapshot.serial,
+            error=self.bench.live.error,
+        )
+
+    def _labelled_by(self, snapshot: Snapshot, annotator: str, by_people_N: BoolArray) -> int:
+        key = (snapshot.task.id, annotator)
+        held = self._mine.get(key)
+        if held is None or held[0] != snapshot.serial:
+            mine = sum(
+                who == annotator and bool(by_people_N[row]) for row, who in snapshot.state.annotator.items()
+            )
+            self._mine[key] = held = (snapshot.serial, mine)
+        return held[1]
+
+    # --- audit -------------------------------------------------------------------------------
+
+    @property
+    def audit_share(self) -> float:
+        """Share of the questions that are audit questions."""
+        return float(self._setting("audit_share", AUDIT_SHARE))
+
+    @property
+    def audit_target(self) -> int:
+        """Audit items after which no more are asked."""
+        return int(self._setting("audit_target", AUDIT_TARGET))
+
+    def set_audit(self, *, share: float | None = None, target: int | None = None) -> None:
+        """Changes the share of audit questions or how many there shall be.
+
+        Raises:
+            ConfigError: A share not in [0, 0.5], or a negative target.
+        """
+        if share is not None and not 0 <= share <= 0.5:
+            raise ConfigError(f"audit share must be in [0, 0.5]. Received: {share!r}.")
+        if target is not None and target < 0:
+            raise ConfigError(f"audit target must be at least 0. Received: {target!r}.")
+        values = {"audit_share": share, "audit_target": target}
+        self.store.set_settings({key: value for key, value in values.items() if value is not None})
+        self._settings = (-1.0, {})
+
+    def _setting(self, key: str, default: Any) -> Any:
+        now = time.monotonic()
+        if now - self._settings[0] > 1.0:  # another page or process may have changed them
+            self._settings = (now, self.store.settings())
+        return self._settings[1].get(key, default)
+
+    def _audit_rows(self, state: TaskState) -> IntArray:
+        permutation_N = self._permutation(len(state.label_N), salt=1)
+        return audit_rows(state, permutation_N, share=self.audit_share, target=self.audit_target)
+
+    # --- choosing ----------------------------------------------------------------------------
+
+    def _next_rows(
+        self, snapshot: Snapshot, n: int, order: str, exclude_ids: IntArray
+    ) -> tuple[IntArray, BoolArray]:
+        state = snapshot.state
+        held_N = np.zeros(len(state.label_N), dtype=bool)
+        held_N[exclude_ids[(exclude_ids >= 1) & (exclude_ids <= len(held_N))] - 1] = True
+        set_aside = self._audit_rows(state)
+        waiting = set_aside[held_N[set_aside]]
+        audits = [int(row) for row in set_aside if not held_N[row]]
+
+        wanted = [int(row) for row in self._selection(snapshot, order, set_aside) if not held_N[row]]
+        if len(wanted) < n:  # labelled faster than a new selection came, or few are left
+            rest_N = state.open_N & ~held_N
+            rest_N[set_aside] = False
+            rest_N[wanted] = False
+            shuffled = self._permutation(len(state.label_N), salt=2)
+            wanted += [int(row) for row in shuffled[rest_N[shuffled]][: n - len(wanted)]]
+
+        answered, audited = answered_by_people(state)
+        answered += int((held_N & state.open_N).sum())
+        audited += len(waiting)
+        return _interleave(wanted, audits, n, answered=answered, audited=audited, share=self.audit_share)
+
+    def _selection(self, snapshot: Snapshot, order: str, set_aside: IntArray) -> IntArray:
+        """The strategy's choice for a snapshot; whoever comes while it is made gets the one before."""
+        if order not in ORDERS:
+            raise ConfigError(f"An order is one of {', '.join(ORDERS)}. Received: {order!r}.")
+        key = (snapshot.task.id, order)
+        lock = self._choosing.setdefault(key, threading.Lock())
+        held = self._selections.get(key)
+        if held is not None and held[0] == snapshot.serial:
+            return held[1]
+        if not lock.acquire(blocking=held is None):
+            return held[1][snapshot.state.open_N[held[1]]] if held else np.zeros(0, np.int64)
+        try:
+            held = self._selections.get(key)
+            if held is None or held[0] != snapshot.serial:
+                row_Q = self._choose(snapshot, order, set_aside)
+                self._selections[key] = held = (snapshot.serial, row_Q)
+            return held[1]
+        finally:
+            lock.release()
+
+    def _choose(self, snapshot: Snapshot, order: str, set_aside: IntArray) -> IntArray:
+        from sslcore.queries import QUERIES, Pool
+
+        state, view = snapshot.state, snapshot.view
+        open_N = state.open_N.copy()
+        open_N[set_aside] = False
+        candidate_U = np.flatnonzero(open_N)
+        if order == "random" or view is None or len(view.feature_ND) != len(open_N):
+            # One fixed order for a project: a random choice needs no new dice at every label.
+            shuffled = self._permutation(len(open_N), salt=2)
+            return shuffled[open_N[shuffled]][: 8 * _AHEAD]
+        proba_NC = snapshot.proba_NC
+        pool = Pool(
+            feature_ND=view.feature_ND,
+            label_N=state.training_label_N,
+            candidate_U=candidate_U,
+            proba_NC=proba_NC if proba_NC is not None and proba_NC.shape[1] > 1 else None,
+            knn=view.knn,
+        )
+        rng = np.random.default_rng([self._seed, snapshot.version])
+        return QUERIES[ORDERS[order]].value(pool, self._batch(snapshot), rng=rng).row_Q
+
+    def _batch(self, snapshot: Snapshot) -> int:
+        """How many to choose at once.
+
+        While labels are few the strategies cluster into as many groups as they are asked for, so the
+        number should be that of the labels still missing, two a class, not the length of a buffer.
+        """
+        missing = 2 * len(snapshot.task.classes) - int((snapshot.state.training_label_N >= 0).sum())
+        return int(np.clip(missing, 8, 2 * _AHEAD)) if missing > 0 else _AHEAD
+
+    @property
+    def _seed(self) -> int:
+        return int(self._setting("seed", 0))
+
+    def _permutation(self, n: int, *, salt: int) -> IntArray:
+        key = (n, salt)
+        if key not in self._permutations:
+            # Ranks of one random number a row, drawn in row order: items imported later do not
+            # change the order among the earlier ones.
+            rank_N = np.random.default_rng([self._seed, salt]).random(n)
+            self._permutations[key] = np.argsort(rank_N, kind="stable")
+        return self._permutations[key]
+
+    # --- cards -------------------------------------------------------------------------------
+
+    def _cards(
+        self, snapshot: Snapshot, row_Q: IntArray, audit_Q: BoolArray, order: str | None
+    ) -> list[Card]:
+        items = self.store.items((row_Q + 1).tolist())
+        return [
+            _card(snapshot, int(row), item, audit=bool(audit), order=order)
+            for row, item, audit in zip(row_Q, items, audit_Q)
+        ]
+
+
+def _interleave(
+    wanted: Sequence[int], audits: Sequence[int], n: int, *, answered: int, audited: int, share: float
+) -> tuple[IntArray, BoolArray]:
+    """Audit questions where they are due, never two in a row while others are left."""
+    rows: list[int] = []
+    is_audit: list[bool] = []
+    ordinary, blind = iter(wanted), iter(audits)
+    while len(rows) < n:
+        due = audit_due(answered, audited, share=share) and not (is_audit and is_audit[-1])
+        row, asks_audit = (next(blind, None), True) if due else (next(ordinary, None), False)
+        if row is None:
+            row, asks_audit = (next(ordinary, None), False) if due else (next(blind, None), True)
+        if row is None:
+            break
+        rows.append(row)
+        is_audit.append(asks_audit)
+        answered += 1
+        audited += asks_audit
+    return np.asarray(rows, dtype=np.int64), np.asarray(is_audit, dtype=bool)
+
+
+def _card(snapshot: Snapshot, row: int, item: Item, *, audit: bool, order: str | None) -> Card:
+    state = snapshot.state
+    proba = () if audit else tuple((c, round(p, 4)) for c, p in snapshot.suggestion(row, top=20))
+    text = item.text or "" if item.media is None else None
+    labelled = bool(state.labelled_N[row]) and not audit
+    value = state.value_of(row)
+    return Card(
+        item_id=item.id,
+        key=item.key,
+        text=None if text is None else text[:MOST_TEXT],
+        clipped=text is not None and len(text) > MOST_TEXT,
+        sha=None if item.media is None else item.sha256[:12],
+        suggestion=proba[0] if proba else None,
+        runner_up=proba[1] if len(proba) > 1 else None,
+        proba=tuple(pair for pair in proba if pair[1] >= 0.005),
+        why=_why(snapshot, row, order, audit=audit),
+        audit=audit,
+        label=value if labelled and isinstance(value, int) else None,
+        source=_SOURCES.get(int(state.source_N[row])) if labelled else None,
+        flagged=bool(state.flagged_N[row]),
+        skipped=bool(state.skipped_N[row]),
+    )
+
+
+def _why(snapshot: Snapshot, row: int, order: str | None, *, audit: bool) -> str:
+    """One line on why an item is asked."""
+    if audit:
+        return "Audit question: answer without the machine's help."
+    if order is None:
+        return ""
+    top = snapshot.suggestion(row, top=2)
+    if order == "random":
+        return "Drawn at random."
+    if len(top) < 2:
+        return "Typical of a region without labels."
+    names = snapshot.task.class_names
+    (first, p), (second, q) = top
+    if p - q < 0.2:
+        return f"Between {names[first]} ({p:.0%}) and {names[second]} ({q:.0%})."
+    if p < 0.6:
+        return f"Probably {names[first]}, but only {p:.0%} sure."
+    return "Typical of a region with few labels."
