@@ -1,0 +1,507 @@
+"""Can it learn more? Background training: what there is to choose, the runs, their figures, adoption.
+
+A run is a wish in the store (a recipe, and the labels there were at that moment); a worker process
+reads it. What a page shows of it comes from the store, so a reload, a second tab and a restart of the
+app change nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sslcore import choices
+from sslcore.choices import Choice
+from sslcore.errors import RecipeError, StoreError
+from sslcore.store import Run, Task
+from sslcore.workbench.desk import Desk
+
+if TYPE_CHECKING:
+    from sslcore.training.recipe import Recipe
+    from sslcore.workbench.compare import Candidate
+
+KIND = "train"
+"""The kind of a training run in the store."""
+RAW = "none"
+"""The encoder's name where a run learns from the raw items."""
+SHOWN = 50
+"""Runs that a page lists; older ones stay in the store."""
+QUIET_SECONDS = 30.0
+"""A running run without a sign of life for so long is said to be quiet."""
+LIVE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class RunCard:
+    """A run as a page shows it.
+
+    Attributes:
+        position: Place in the queue, 1 is next; None when it does not wait.
+        share: How much of it is done, 0 to 1.
+        eta: Seconds left; None when not known.
+        seconds: How long it has worked.
+        quiet: Seconds without a sign of life, where that is worth saying.
+        adopted: Names of the tasks that follow this run.
+        figures: What the run itself measured at its end, by name.
+    """
+
+    id: int
+    title: str
+    method: str
+    tasks: tuple[str, ...]
+    status: str
+    position: int | None = None
+    share: float = 0.0
+    eta: float | None = None
+    seconds: float | None = None
+    step: int | None = None
+    quiet: float | None = None
+    error: str | None = None
+    cancelling: bool = False
+    adopted: tuple[str, ...] = ()
+    created: float = 0.0
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Settings sized to the project, and why."""
+
+    method_config: dict[str, Any]
+    train_config: dict[str, Any]
+    encoder: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """A finished run beside the instant loop on the same audit items.
+
+    Attributes:
+        instant: The instant loop; ``head`` the supervised head alone; ``run`` the run.
+        differ: Audit items on which run and instant loop disagree; ``run_right`` of them the run has
+            right, ``instant_right`` the instant loop.
+        better: Probability that the run is the better one, from those items; None without any.
+        advice: ``"adopt"``, ``"keep"`` or ``"unclear"``; ``"impossible"`` when it does not fit any more.
+        reason: The advice in a sentence.
+    """
+
+    run: Candidate
+    instant: Candidate | None
+    head: Candidate | None
+    differ: int
+    run_right: int
+    instant_right: int
+    better: float | None
+    advice: str
+    reason: str
+
+
+class TrainDesk(Desk):
+    """Starts, watches and adopts background runs."""
+
+    # --- what there is to choose -------------------------------------------------------------
+
+    def methods(self) -> list[Choice]:
+        """The methods that train a network in the background, as plain data."""
+        return choices.methods("deep") + choices.methods("generative")
+
+    def method(self, name: str) -> Choice:
+        """One method by name.
+
+        Raises:
+            RecipeError: There is none of that name, or it is no background method.
+        """
+        held = {entry["name"]: entry for entry in self.methods()}
+        if name not in held:
+            raise RecipeError(f"No background method is named {name!r}. There are: {', '.join(held)}.")
+        return held[name]
+
+    def training_params(self) -> list[dict[str, Any]]:
+        """The settings that all methods share: schedule, sizes, device."""
+        return list(choices.training()["params"])
+
+    def sources(self) -> list[str]:
+        """What a run can learn from: raw items (:data:`RAW`), then each complete feature set."""
+        from sslcore.features.cache import FeatureCache
+
+        total, cache = self.store.count(), FeatureCache(self.bench.folder)
+        return [RAW, *(name for name in self.bench.encoders() if cache.is_complete(name, total))]
+
+    def defaults(self, method: str, tasks: Sequence[str]) -> Defaults:
+        """Settings sized to the project: its modality, its items, the labels at hand."""
+        schema = self.method(method)
+        labelled, classes = self._labels(tasks)
+        items = self.store.count()
+        encoder = RAW
+        if self.bench.modality == "text":
+            # On few labels a network on good frozen features learns far more than one on raw words.
+            ready = [name for name in self.sources() if name != RAW]
+            encoder = ready[0] if ready else RAW
+        shared = {param["name"]: param["default"] for param in self.training_params()}
+        shared["minutes"] = _minutes(items, self.bench.modality, encoder)
+        shared["batch"] = 16 if labelled < 400 else 32 if labelled < 4000 else 64
+        per_class = labelled / max(classes, 1)
+        reason = (
+            f"Sized to {items:,} items and {labelled:,} labels (about {per_class:.0f} a class): "
+            f"{shared['minutes']:g} min, {shared['batch']} labelled items a step."
+        )
+        own = {param["name"]: param["default"] for param in schema["params"]}
+        return Defaults(own, shared, encoder, reason)
+
+    def doubts(self, tasks: Sequence[str]) -> list[str]:
+        """What a person should know before starting: too few labels, no audit answers yet."""
+        found = []
+        for task in self._tasks(tasks):
+            state = self.snapshot(task).state
+            label_L = state.training_label_N[state.training_label_N >= 0]
+            missing = [name for c, name in enumerate(task.class_names) if not np.any(label_L == c)]
+            if missing and len(missing) < len(task.classes):
+                some = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+                found.append(
+                    f"{task.name}: {len(missing)} of {len(task.classes)} classes have no label yet "
+                    f"({some}). No run can learn them."
+                )
+            needed = self.bench.compare.audit_needed(task)
+            if needed:
+                found.append(
+                    f"{task.name}: its figures are rough until {needed} more audit answers are there."
+                )
+        return found
+
+    # --- runs --------------------------------------------------------------------------------
+
+    def start(
+        self,
+        tasks: Sequence[str],
+        *,
+        method: str,
+        method_config: Mapping[str, Any] | None = None,
+        train_config: Mapping[str, Any] | None = None,
+        encoder: str = RAW,
+        seed: int = 0,
+    ) -> int:
+        """Queues a run on the labels of now, sees to a worker, and returns the run's id.
+
+        Args:
+            tasks: Names of the tasks to learn together.
+            method: A background method.
+            method_config: Its settings; what is left out takes its default.
+            train_config: Schedule, sizes and device; likewise.
+            encoder: Feature set to learn from; :data:`RAW` for the raw items.
+            seed: Everything random in the run follows from it.
+
+        Raises:
+            RecipeError: The choices make no sense together or with these labels; says why.
+            ConfigError: A setting is out of its range.
+            StoreError: Too many runs are waiting.
+        """
+        from sslcore.jobs.launch import ensure_worker
+
+        recipe = self._recipe(method, method_config or {}, train_config or {}, encoder, seed)
+        self._refuse_nonsense(tasks, recipe)
+        run_id = self.store.runs.add(
+            KIND,
+            recipe.as_dict() | {"tasks": list(tasks)},
+            labels_upto=self.store.annotations.newest(),
+            seed=seed,
+        )
+        ensure_worker(self.bench.folder.parent, self.bench.project)
+        return run_id
+
+    def cancel(self, run_id: int) -> None:
+        """Asks a run to stop; one that waits is gone at once."""
+        self._train_run(run_id)
+        self.store.runs.request_cancel(run_id)
+
+    def resume(self, run_id: int) -> None:
+        """Queues a failed or cancelled run again; it goes on from its checkpoint where it has one.
+
+        Raises:
+            StoreError: The run is neither.
+        """
+        from sslcore.jobs.launch import ensure_worker
+
+        run = self._train_run(run_id)
+        if run.status not in ("failed", "cancelled"):
+            raise StoreError(f"Run {run_id} is {run.status}: only a failed or cancelled run can be resumed.")
+        self.store.runs.requeue(run_id)
+        ensure_worker(self.bench.folder.parent, self.bench.project)
+
+    def tend(self) -> None:
+        """Notices workers that died, and sees to one where runs wait. Pages with live runs call it."""
+        from sslcore.jobs.launch import ensure_worker, reap
+
+        reap(self.store)
+        live = self.store.runs.list(status=LIVE)
+        if live and not any(run.status == "running" for run in live):
+            ensure_worker(self.bench.folder.parent, self.bench.project)
+
+    def runs(self) -> list[RunCard]:
+        """The training runs, newest first."""
+        live = self.store.runs.list(status=LIVE)
+        adopted = self._adopted()
+        return [self._card(run, live, adopted) for run in self.store.runs.list(kind=KIND)[:SHOWN]]
+
+    def run(self, run_id: int) -> RunCard:
+        """One training run.
+
+        Raises:
+            StoreError: The project has no such run.
+        """
+        return self._card(self._train_run(run_id), self.store.runs.list(status=LIVE), self._adopted())
+
+    def points(self, run_id: int, *, after: int = 0) -> list[tuple[int, int, str, str | None, float | None]]:
+        """The figures of a run above id ``after``, in order: id, step, name, task, value."""
+        rows = self.store.runs.metrics(run_id, after=after)
+        return [(row.id, row.step, row.name, row.task, row.value) for row in rows]
+
+    def recipe(self, run_id: int) -> dict[str, Any]:
+        """The recipe of a run: with its labels it repeats it."""
+        return dict(self._train_run(run_id).recipe)
+
+    # --- adoption ----------------------------------------------------------------------------
+
+    def adoption(self, task: Task, run_id: int) -> Adoption:
+        """A finished run beside the instant loop on the same audit items, and what follows from it.
+
+        Raises:
+            StoreError: The run has no predictions for this task.
+        """
+        found = {candidate.key: candidate for candidate in self.bench.compare.candidates(task)}
+        run = found.get(f"run:{run_id}")
+        if run is None:
+            raise StoreError(f"Run {run_id} has no predictions for the task {task.name!r}.")
+        instant, head = found.get("instant"), found.get("head")
+        state = self.snapshot(task).state
+        fits = run.proba_NC.shape == (len(state.label_N), len(task.classes))
+        differ = run_right = instant_right = 0
+        if instant is not None:
+            row_A, label_A = self.bench.compare.audit(task)
+            row_A, label_A = row_A[row_A < len(run.proba_NC)], label_A[row_A < len(run.proba_NC)]
+            by_run_A, by_instant_A = run.prediction(row_A), instant.prediction(row_A)
+            differ = int((by_run_A != by_instant_A).sum())
+            run_right = int(((by_run_A == label_A) & (by_instant_A != label_A)).sum())
+            instant_right = int(((by_run_A != label_A) & (by_instant_A == label_A)).sum())
+        better = probability_better(run_right, instant_right)
+        advice, reason = _advise(fits, instant is not None, differ, run_right, instant_right, better)
+        return Adoption(run, instant, head, differ, run_right, instant_right, better, advice, reason)
+
+    def adopt(self, task: Task, run_id: int) -> None:
+        """From now on the task follows this run.
+
+        Raises:
+            StoreError: The run is not done, or it knows other items or classes than the project has now.
+        """
+        run = self._train_run(run_id)
+        if run.status != "done":
+            raise StoreError(f"Run {run_id} is {run.status}: only a finished run can be adopted.")
+        adoption = self.adoption(task, run_id)
+        if adoption.advice == "impossible":
+            raise StoreError(adoption.reason)
+        self.store.adopt(task.id, run_id)
+        self.bench.live.refresh()
+
+    def follow_instant(self, task: Task) -> None:
+        """From now on the task follows the instant loop again."""
+        self.store.adopt(task.id, None)
+        self.bench.live.refresh()
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _tasks(self, names: Sequence[str]) -> list[Task]:
+        return [self.store.task(name) for name in names]
+
+    def _labels(self, tasks: Sequence[str]) -> tuple[int, int]:
+        """Training labels and classes of the task that has fewest labels."""
+        counts = [
+            (int((self.snapshot(task).state.training_label_N >= 0).sum()), len(task.classes))
+            for task in self._tasks(tasks)
+        ]
+        return min(counts, default=(0, 0))
+
+    def _recipe(
+        self,
+        method: str,
+        method_config: Mapping[str, Any],
+        train_config: Mapping[str, Any],
+        encoder: str,
+        seed: int,
+    ) -> Recipe:
+        from sslcore.training.recipe import Recipe
+
+        self.method(method)
+        values = {"method": method, "method_config": method_config, "train_config": train_config}
+        return Recipe.parse(values | {"encoder": encoder, "seed": seed})
+
+    def _refuse_nonsense(self, tasks: Sequence[str], recipe: Recipe) -> None:
+        """Refuses what is well-formed and cannot work, with the reason."""
+        from sslcore.training.recipe import BACKBONE_KINDS
+
+        if not tasks:
+            raise RecipeError("A run learns at least one task. Choose one.")
+        for task in self._tasks(tasks):
+            _refuse_task(task, self.snapshot(task).state, recipe.method, self.method(recipe.method))
+        if recipe.encoder != RAW and recipe.encoder not in self.sources():
+            ready = ", ".join(name for name in self.sources() if name != RAW) or "none yet"
+            raise RecipeError(
+                f"The features of {recipe.encoder!r} are not complete. Ready: {ready}. "
+                "Wait for them, choose others, or learn from the raw items."
+            )
+        backbone = recipe.train_config.backbone
+        reads = BACKBONE_KINDS.get(backbone)
+        given = "feature" if recipe.encoder != RAW else self.bench.modality
+        if reads is not None and reads != given:
+            raise RecipeError(
+                f"The network {backbone!r} reads {reads}s; this run would give it {given}s. Choose 'auto', "
+                + ("or the raw items." if recipe.encoder != RAW else "or another network.")
+            )
+
+    def _train_run(self, run_id: int) -> Run:
+        run = self.store.runs.get(run_id)
+        if run.kind != KIND:
+            raise StoreError(f"Run {run_id} is no training run: it computes {run.kind}.")
+        return run
+
+    def _adopted(self) -> dict[int, list[str]]:
+        held: dict[int, list[str]] = {}
+        for task in self.bench.tasks():
+            run_id = self.store.adopted(task.id)
+            if run_id is not None:
+                held.setdefault(run_id, []).append(task.name)
+        return held
+
+    def _card(self, run: Run, live: Sequence[Run], adopted: Mapping[int, list[str]]) -> RunCard:
+        method = str(run.recipe.get("method", "?"))
+        titles = {entry["name"]: entry["title"] for entry in self.methods()}
+        now = time.time()
+        position = None
+        if run.status == "queued":
+            ahead = [other for other in live if other.status == "running" or other.id < run.id]
+            position = len(ahead) + (0 if any(other.status == "running" for other in ahead) else 1)
+        beat = run.heartbeat if run.status == "running" else None
+        quiet = now - beat if beat is not None and now - beat > QUIET_SECONDS else None
+        end = run.ended if run.ended is not None else now
+        return RunCard(
+            id=run.id,
+            title=titles.get(method, method),
+            method=method,
+            tasks=tuple(run.recipe.get("tasks", ())),
+            status=run.status,
+            position=position,
+            share=1.0 if run.status == "done" else _share(run.progress),
+            eta=run.progress.get("eta") if run.status == "running" else None,
+            seconds=None if run.started is None else max(0.0, end - run.started),
+            step=run.progress.get("step"),
+            quiet=quiet,
+            error=run.error,
+            cancelling=run.cancel and run.status == "running",
+            adopted=tuple(adopted.get(run.id, ())),
+            created=run.created,
+            figures={key: run.result[key] for key in _FIGURES if key in run.result},
+        )
+
+
+_FIGURES = ("audit_accuracy", "key_accuracy", "steps", "seconds", "note")
+
+
+def probability_better(wins: int, losses: int) -> float | None:
+    """Probability that the first of two models is the better one, from the items they differ on.
+
+    ``P(q > ½)`` for ``q ~ Beta(wins + ½, losses + ½)``: the Bayesian side of McNemar's test, with
+    Jeffreys' prior. Items that both have right or both have wrong say nothing. None without any item.
+
+    >>> probability_better(0, 0) is None, round(probability_better(8, 8), 3), probability_better(9, 1) > 0.99
+    (True, 0.5, True)
+    """
+    from scipy.special import betainc
+
+    if wins + losses == 0:
+        return None
+    return float(1.0 - betainc(wins + 0.5, losses + 0.5, 0.5))
+
+
+def _advise(
+    fits: bool, has_instant: bool, differ: int, wins: int, losses: int, better: float | None
+) -> tuple[str, str]:
+    if not fits:
+        return "impossible", (
+            "Items or classes were added since this run. Train again: its predictions do not cover them."
+        )
+    if not has_instant:
+        return "adopt", "The instant loop has no predictions yet, so there is nothing to lose."
+    if better is None:
+        return "unclear", (
+            "No audit item tells them apart yet. The instant loop follows every label; stay with it."
+        )
+    told = (
+        f"Of the {differ} audit items on which they differ, the run is right on {wins} "
+        f"and the instant loop on {losses}."
+    )
+    if better >= 0.9:
+        return "adopt", f"{told} The run is better with probability {better:.0%}."
+    if better <= 0.1:
+        return "keep", f"{told} The instant loop is better with probability {1 - better:.0%}."
+    return (
+        "unclear",
+        f"{told} That is no clear difference; the instant loop follows every label, a run does not.",
+    )
+
+
+def _refuse_task(task: Task, state: Any, method: str, schema: Choice) -> None:
+    from sslcore.training.data import TRAINABLE_KINDS
+
+    where = f"The task {task.name!r}"
+    if task.kind not in TRAINABLE_KINDS:
+        raise RecipeError(
+            f"{where} is of kind {task.kind!r}. Background methods learn these: {', '.join(TRAINABLE_KINDS)}."
+        )
+    if len(task.classes) < 2:
+        raise RecipeError(
+            f"{where} has {len(task.classes)} class: there is nothing to tell apart. Add a second one."
+        )
+    label_N = state.training_label_N
+    held = np.unique(label_N[label_N >= 0])
+    if len(held) == 0:
+        raise RecipeError(
+            f"{where} has no label to learn from (audit answers are never trained on). Label some items."
+        )
+    if len(held) == 1:
+        raise RecipeError(
+            f"{where}: all {int((label_N >= 0).sum())} labels say {task.class_names[held[0]]!r}. "
+            "Label at least one item of another class."
+        )
+    uses_unlabelled = any(param["name"] == "unlabelled_weight" for param in schema["params"])
+    if uses_unlabelled and not np.any((label_N < 0) & ~state.audit_N):
+        raise RecipeError(
+            f"{where} has no unlabelled item left, and {method!r} learns from those. "
+            "Choose the supervised network."
+        )
+
+
+def _share(progress: Mapping[str, Any]) -> float:
+    """How much of a run is done, from what its worker says."""
+    if "share" in progress:
+        return float(np.clip(progress["share"], 0, 1))
+    total = progress.get("total") or 0
+    return float(np.clip(progress.get("done", 0) / total, 0, 1)) if total else 0.0
+
+
+def _minutes(items: int, modality: str, encoder: str) -> float:
+    """A time budget in which a run gets through the set often enough, on two cores.
+
+    Images need the most: measured, FixMatch passes its supervised twin on 10,000 images within 4 min.
+    Features are small: a minute is hundreds of passes.
+    """
+    if encoder != RAW:
+        return float(np.clip(round(0.5 + items / 10_000), 1, 10))
+    each = 3000 if modality == "image" else 5000
+    return float(np.clip(round(1 + items / each), 2, 30))
