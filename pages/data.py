@@ -259,20 +259,20 @@ def add_data(current: str | None) -> None:
         st.error(plain(error))
         return
     st.markdown(f"**Read as {plain(seen.title)}**: {seen.modality}s" + _count(seen))
-    options = reading_options(source, seen)
-    if options:
+    mapping = column_parts(source, seen)
+    if mapping:
         try:
-            seen = desk.look(source, options=options)
+            seen = desk.look(source, mapping=mapping)
         except LabelloomError as error:
             st.error(plain(error))
             return
     for warning in seen.warnings:
         st.warning(plain(warning), icon="💬")
     sample_table(seen)
-    target(current, source, seen, options)
+    target(current, source, seen, mapping)
 
 
-def reading_options(source: Path, seen: Inspection) -> dict[str, Any]:
+def column_parts(source: Path, seen: Inspection) -> dict[str, Any]:
     """Selects for the parts that columns play, filled with what was guessed."""
     if not seen.columns:
         return {}
@@ -302,15 +302,14 @@ def reading_options(source: Path, seen: Inspection) -> dict[str, Any]:
     if chosen == guessed:
         return {}
     by_column = {task.column: task for task in mapping.tasks}
+    more = mapping.more_text if text == mapping.text else ()
     return {
-        "mapping": {
-            "text": text,
-            "path": path,
-            "id": identity,
-            "split": split,
-            "tasks": [by_column.get(name, name) for name in tasks],
-            "more_text": list(mapping.more_text) if text == mapping.text else [],
-        }
+        "text": text,
+        "path": path,
+        "id": identity,
+        "split": split,
+        "tasks": [by_column.get(name, name) for name in tasks],
+        "more_text": list(more),
     }
 
 
@@ -329,7 +328,7 @@ def sample_table(seen: Inspection) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
 
 
-def target(current: str | None, source: Path, seen: Inspection, options: dict[str, Any]) -> None:
+def target(current: str | None, source: Path, seen: Inspection, mapping: dict[str, Any]) -> None:
     """Into which project, and the button that does it."""
     existing = "Add to the current project"
     where = "A new project"
@@ -338,7 +337,7 @@ def target(current: str | None, source: Path, seen: Inspection, options: dict[st
     name = current if where == existing else st.text_input("Its name", value=desk.free_name(source.name))
     if st.button("Import", type="primary", icon="📥", disabled=not name):
         try:
-            desk.start_import(str(name), source, options=options)
+            desk.start_import(str(name), source, mapping=mapping or None)
         except LabelloomError as error:
             st.error(plain(error))
             return

@@ -30,16 +30,16 @@ def demo(args: argparse.Namespace) -> int:
 
 def import_(args: argparse.Namespace) -> int:
     """``import SOURCE --project P``: sniffs, reads, reports."""
-    from sslcore.importing import preview
+    from sslcore.workbench.data import import_into, look
 
-    source, columns = Path(args.source), _columns(args)
+    source, mapping = Path(args.source), _columns(args.column)
+    told = {name: value for name in ("encoding", "delimiter") if (value := getattr(args, name))}
+    reading = {"format": args.format, "mapping": mapping or None, "options": told or None}
     if args.preview:
-        seen = preview(source, format=args.format, options=columns)
+        seen = look(source, **reading)  # type: ignore[arg-type]
         return _print(args, _plain(seen), _inspection_text(seen))
-    from sslcore.workbench.data import import_into
-
     bar = _Bar("importing") if not args.json and sys.stderr.isatty() else None
-    report = import_into(args.project, source, format=args.format, options=columns, progress=bar)
+    report = import_into(args.project, source, progress=bar, **reading)  # type: ignore[arg-type]
     if not args.json:
         print(
             f"Read as {report.format}: {report.imported} imported, {report.labelled} labelled, "
@@ -325,22 +325,21 @@ def _plain(record: Any) -> dict[str, Any]:
     return dataclasses.asdict(record)
 
 
-def _columns(args: argparse.Namespace) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for pair in args.column:
+def _columns(pairs: Sequence[str]) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for pair in pairs:
         role, _, name = pair.partition("=")
-        if not name or role not in ("text", "path", "id", "split", "task", "confidence"):
+        if not name or role not in ("text", "path", "id", "split", "task"):
             raise ConfigError(
                 f"--column takes ROLE=COLUMN with a role of text, path, id, split, task. Received: {pair!r}."
             )
         if role == "task":
-            options.setdefault("tasks", []).append(name)
+            mapping.setdefault("tasks", []).append(name)
         else:
-            options[role] = name
-    for name in ("encoding", "delimiter"):
-        if getattr(args, name):
-            options[name] = getattr(args, name)
-    return options
+            mapping[role] = name
+    if "text" in mapping:
+        mapping["path"] = None
+    return mapping
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

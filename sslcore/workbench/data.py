@@ -8,12 +8,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from sslcore.config import parse
 from sslcore.errors import DataError, StoreError
 from sslcore.store import Store, Task, home, project_folder, projects
 from sslcore.store.fold import SOURCE_CODE
@@ -247,15 +249,37 @@ def keep_upload(name: str, content: BinaryIO, *, root: Path | None = None) -> Pa
     return path
 
 
-def look(source: Path, *, format: str | None = None, options: Mapping[str, Any] | None = None) -> Inspection:
+def look(
+    source: Path,
+    *,
+    format: str | None = None,
+    mapping: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Inspection:
     """What a source holds, before anything is written.
+
+    Args:
+        source: A file or folder.
+        format: Its format's name, instead of what is sniffed.
+        mapping: Parts of columns that overrule the proposed ones: ``{"text": "body", "tasks": ["topic"]}``.
+        options: Settings of the format, such as ``{"encoding": "latin-1"}``.
 
     Raises:
         FormatError: Nothing there that can be read; says what was expected.
     """
+    from sslcore.formats import FORMATS, ColumnMapping, Record
     from sslcore.importing import preview
 
-    return preview(source.expanduser(), format=format, options=options)
+    source = source.expanduser()
+    seen = preview(source, format=format, options=options)
+    if not mapping:
+        return seen
+    _check_columns(mapping, seen)
+    whole = ColumnMapping.from_dict({**seen.mapping.as_dict(), "more_text": (), **mapping})
+    entry = FORMATS[seen.format]
+    records = entry.value().read(source, whole, parse(entry.config, dict(options or {})))
+    sample = tuple(record for record in islice(records, 8) if isinstance(record, Record))
+    return replace(seen, mapping=whole, sample=sample, modality="image" if whole.path else "text")
 
 
 def import_into(
@@ -263,6 +287,7 @@ def import_into(
     source: Path,
     *,
     format: str | None = None,
+    mapping: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> ImportReport:
@@ -272,9 +297,17 @@ def import_into(
     """
     from sslcore.importing import import_source
 
-    store, fresh = _open_or_create(project, source, format, options)
+    seen = look(source, format=format, mapping=mapping, options=options)
+    store, fresh = _open_or_create(project, seen)
     try:
-        return import_source(store, source, format=format, options=options, progress=progress)
+        return import_source(
+            store,
+            source.expanduser(),
+            format=seen.format,
+            mapping=seen.mapping if mapping else None,
+            options=options,
+            progress=progress,
+        )
     except BaseException:
         if fresh:
             store.close()
@@ -289,13 +322,20 @@ def start_import(
     source: Path,
     *,
     format: str | None = None,
+    mapping: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> int:
     """Queues an import as a background run and sees to a worker; returns the run's id."""
     from sslcore.jobs.launch import ensure_worker
 
-    store, _ = _open_or_create(project, source, format, options)
-    recipe = {"source": str(source), "format": format, "options": json.loads(json.dumps(dict(options or {})))}
+    seen = look(source, format=format, mapping=mapping, options=options)
+    store, _ = _open_or_create(project, seen)
+    recipe = {
+        "source": str(source.expanduser().resolve()),
+        "format": seen.format,
+        "mapping": json.loads(json.dumps(seen.mapping.as_dict())) if mapping else None,
+        "options": dict(options or {}),
+    }
     run_id = store.runs.add("import", recipe)
     folder = store.folder
     store.close()
@@ -322,19 +362,24 @@ def make_demo(name: str, *, labelled: int, seed: int = 0) -> str:
     return project
 
 
-def _open_or_create(
-    project: str, source: Path, format: str | None, options: Mapping[str, Any] | None
-) -> tuple[Store, bool]:
+def _open_or_create(project: str, seen: Inspection) -> tuple[Store, bool]:
     folder = project_folder(project)
-    seen = look(source, format=format, options=options)
-    if (folder / "project.db").is_file():
-        store = Store(folder)
-        if store.modality != seen.modality and store.count():
-            held = store.modality
-            store.close()
-            raise StoreError(
-                f"The project {project!r} holds {held}s and the source {seen.modality}s. "
-                "Choose another project, or a new one."
-            )
-        return store, False
-    return Store.create(folder, modality=seen.modality), True
+    if not (folder / "project.db").is_file():
+        return Store.create(folder, modality=seen.modality), True
+    store = Store(folder)
+    if store.modality != seen.modality and store.count():
+        held = store.modality
+        store.close()
+        raise StoreError(
+            f"The project {project!r} holds {held}s and the source {seen.modality}s. "
+            "Choose another project, or a new one."
+        )
+    return store, False
+
+
+def _check_columns(mapping: Mapping[str, Any], seen: Inspection) -> None:
+    named = [mapping.get(role) for role in ("text", "path", "id", "split")]
+    named += [t if isinstance(t, str) else getattr(t, "column", None) for t in mapping.get("tasks") or ()]
+    for column in named:
+        if column is not None and column not in seen.columns:
+            raise DataError(f"There is no column {column!r}. There are: {', '.join(seen.columns)}.")

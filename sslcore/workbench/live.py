@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sslcore.errors import DataError
 from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.store import LabelState, Store, Task
@@ -79,6 +80,7 @@ class Live:
         """Takes in all facts there are and publishes; returns whether anything changed."""
         with self._refitting:
             start = time.perf_counter()
+            self.error = None
             self._state.update()
             changed = False
             for task_id, state in list(self._state.tasks.items()):
@@ -128,7 +130,6 @@ class Live:
                     return
             try:
                 self.refresh()
-                self.error = None
             except Exception as error:  # the thread must outlive a bad moment; the page shows the reason
                 log.exception("The instant loop of %s stumbled", self.store.folder.name)
                 self.error = f"{type(error).__name__}: {error}"
@@ -196,10 +197,15 @@ class Live:
         classes = len(state.task.classes)
         if state.task.kind not in ("single", "ordinal") or classes == 0 or not views:
             return (next(iter(views.values()), None), None)
-        name = self._choose(state, views)
-        return views[name], self._loop(state.task, views[name]).fit(
-            state.training_label_N, rejected=state.rejected_pairs()
-        )
+        try:
+            name = self._choose(state, views)
+            result = self._loop(state.task, views[name]).fit(
+                state.training_label_N, rejected=state.rejected_pairs()
+            )
+        except DataError as error:  # such as a table of items × classes beyond this machine
+            self.error = str(error)
+            return next(iter(views.values())), None
+        return views[name], result
 
     def _loop(self, task: Task, view: View) -> InstantLoop:
         from sslcore.instant.loop import InstantLoop
