@@ -100,8 +100,8 @@ def dcom(pool: Pool, n: int, *, rng: np.random.Generator, config: DcomConfig = D
 
     within_MM = (distance_MM <= max(float(radius_L.mean()), 1e-6)).astype(np.float32)
     margin_M = _to_unit(margin_score(proba_MC))
-    open_M = (~covered_M).astype(np.float32)
-    taken_M = np.zeros(len(open_M), dtype=bool)
+    open_M = np.asarray(~covered_M, dtype=np.float32)
+    taken_M = np.zeros(len(margin_M), dtype=bool)
     chosen = []
     for _ in range(n):
         value_M = weight * margin_M + (1 - weight) * _to_unit(within_MM @ open_M)

