@@ -92,8 +92,10 @@ class Annotations:
         with reading(self._engine) as connection:
             return [(row.id, row.batch, row.undoes) for row in connection.execute(query)]
 
-    def recent_batches(self, n: int, *, annotator: str | None = None) -> list[sa.Row[Any]]:
-        """The last ``n`` actions, newest first: batch, verb, source, size, time, undoes."""
+    def recent_batches(
+        self, n: int, *, annotator: str | None = None, source: str | None = None
+    ) -> list[sa.Row[Any]]:
+        """The last ``n`` actions, newest first: batch, verb, source, size, time, undoes, least and highest value."""
         query = (
             sa.select(
                 annotation.c.batch,
@@ -104,6 +106,7 @@ class Annotations:
                 sa.func.min(annotation.c.undoes).label("undoes"),
                 sa.func.min(annotation.c.task_id).label("task_id"),
                 sa.func.min(annotation.c.value).label("value"),
+                sa.func.max(annotation.c.value).label("value_high"),
                 sa.func.max(annotation.c.id).label("last"),
             )
             .where(annotation.c.source != "imported")
@@ -113,6 +116,8 @@ class Annotations:
         )
         if annotator is not None:
             query = query.where(annotation.c.annotator == annotator)
+        if source is not None:
+            query = query.where(annotation.c.source == source)
         with reading(self._engine) as connection:
             return list(connection.execute(query))
 

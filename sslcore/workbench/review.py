@@ -1,0 +1,506 @@
+"""The review desk: pseudo-labels to look through, thresholds that accept them, actions to take back.
+
+What the machine says of an item that has a label is its answer *without* that label (out of fold), for
+with it the answer would be the label. A threshold's preview names the evidence that its expected
+precision comes from; labels that the machine gave itself are no evidence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from sslcore.errors import ConfigError
+from sslcore.quality.thresholds import (
+    Acceptance,
+    acceptance,
+    suggest_common_threshold,
+    suggest_threshold,
+)
+from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
+from sslcore.store import Task
+from sslcore.store.annotations import voided
+from sslcore.store.facts import Verb
+from sslcore.store.fold import SOURCE_CODE
+from sslcore.workbench import bulk
+from sslcore.workbench.desk import Desk
+from sslcore.workbench.map import describe, excerpt, named
+from sslcore.workbench.snapshot import Snapshot
+
+Show = Literal["machine", "people", "bulk", "imported", "flagged", "aside", "audit", "all"]
+Sort = Literal["least", "most", "margin", "disagreement"]
+SHOWS: dict[Show, str] = {
+    "machine": "Suggested, not accepted yet",
+    "bulk": "Labelled or accepted in bulk",
+    "people": "Labelled by people",
+    "imported": "Imported labels",
+    "flagged": "Flagged",
+    "aside": "Set aside",
+    "audit": "Audit answers",
+    "all": "Everything",
+}
+SORTS: dict[Sort, str] = {
+    "least": "Least certain first",
+    "most": "Most certain first",
+    "margin": "Closest two classes first",
+    "disagreement": "Label and machine disagree",
+}
+
+
+@dataclass(frozen=True)
+class ReviewFilter:
+    """What to look through, and in which order.
+
+    Args:
+        show: Which items: a key of :data:`SHOWS`.
+        class_index: Only items of this class: their label, or without one their suggestion.
+        low: Lowest confidence.
+        high: Highest confidence.
+        text: Only items whose key or text contains it.
+        sort: A key of :data:`SORTS`; ``disagreement`` looks at labelled items only.
+
+    Raises:
+        ConfigError: No such ``show`` or ``sort``, or no such range.
+    """
+
+    show: Show = "machine"
+    class_index: int | None = None
+    low: float = 0.0
+    high: float = 1.0
+    text: str = ""
+    sort: Sort = "least"
+
+    def __post_init__(self) -> None:
+        if self.show not in SHOWS:
+            raise ConfigError(f"ReviewFilter.show is one of {', '.join(SHOWS)}. Received: {self.show!r}.")
+        if self.sort not in SORTS:
+            raise ConfigError(f"ReviewFilter.sort is one of {', '.join(SORTS)}. Received: {self.sort!r}.")
+        if not 0 <= self.low <= self.high <= 1:
+            raise ConfigError(
+                f"ReviewFilter needs 0 ≤ low ≤ high ≤ 1. Received: low={self.low}, high={self.high}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """The items of a filter in order, as of one moment: pages of it do not shift while one labels.
+
+    Attributes:
+        item_ids: Their ids in order.
+        serial: The snapshot's.
+        version: The newest annotation it had seen.
+    """
+
+    item_ids: IntArray
+    serial: int
+    version: int
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def page(self, number: int, size: int) -> IntArray:
+        """The ids on page ``number``, from 1 on."""
+        return self.item_ids[(number - 1) * size : number * size]
+
+    def pages(self, size: int) -> int:
+        """How many pages there are; at least one."""
+        return max(1, -(-len(self) // size))
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """What thresholds accept, overall and by class."""
+
+    overall: Acceptance
+    by_class: list[Acceptance]
+    serial: int
+
+
+@dataclass(frozen=True)
+class BulkAction:
+    """A recent action on many items.
+
+    Attributes:
+        batch: Its name, for undo.
+        text: "Accepted 412 items as sport".
+        time: Seconds since 1970.
+        redo: Where it is undone: the undo to undo.
+    """
+
+    batch: str
+    text: str
+    time: float
+    redo: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Opinion:
+    """What the machine says of every row, without the row's own label."""
+
+    prediction_N: IntArray
+    confidence_N: FloatArray
+    margin_N: FloatArray
+
+
+@dataclass
+class _Cache:
+    """What is kept between two reruns of the page."""
+
+    opinion: dict[int, tuple[int, _Opinion]] = field(default_factory=dict)
+    preview: dict[int, tuple[tuple[int, bytes], Preview]] = field(default_factory=dict)
+    recent: dict[int, tuple[int, list[BulkAction]]] = field(default_factory=dict)
+
+
+class ReviewDesk(Desk):
+    """Is the machine right?"""
+
+    # --- looking -----------------------------------------------------------------------------
+
+    def listing(self, task: Task, wanted: ReviewFilter) -> Listing:
+        """The items of a filter, in its order."""
+        snapshot = self.snapshot(task)
+        opinion = self._opinion(snapshot)
+        shown_N = self._shown(snapshot, opinion, wanted)
+        if wanted.text.strip():
+            shown_N &= _containing(self, wanted.text.strip(), len(shown_N))
+        row_M = np.flatnonzero(shown_N)
+        score_M = {
+            "least": opinion.confidence_N,
+            "most": -opinion.confidence_N,
+            "margin": opinion.margin_N,
+            "disagreement": -opinion.confidence_N,
+        }[wanted.sort][row_M]
+        order_M = np.argsort(score_M, kind="stable")
+        return Listing(bulk.bench_item_ids(self.bench)[row_M[order_M]], snapshot.serial, snapshot.version)
+
+    def cards(self, task: Task, item_ids: Sequence[int] | IntArray) -> list[dict[str, Any]]:
+        """Items as the wall and the table show them, JSON-ready, in the order asked for."""
+        snapshot = self.snapshot(task)
+        opinion = self._opinion(snapshot)
+        ids = [int(item_id) for item_id in item_ids]
+        rows = np.searchsorted(bulk.bench_item_ids(self.bench), ids).tolist()
+        cards = []
+        for row, item in zip(rows, self.store.items(ids)):
+            card = describe(snapshot, row)
+            said = int(opinion.prediction_N[row])
+            if card["label"] is not None and said >= 0:
+                card |= {
+                    "prediction": named(task, said),
+                    "confidence": round(float(opinion.confidence_N[row]), 4),
+                }
+            cards.append(
+                card
+                | {
+                    "id": item.id,
+                    "key": item.key,
+                    "image": item.media is not None,
+                    "text": None if item.text is None else excerpt(item.text, 420),
+                    "margin": round(float(opinion.margin_N[row]), 4),
+                }
+            )
+        return cards
+
+    def counts(self, task: Task) -> dict[Show, int]:
+        """How many items each choice of ``show`` has."""
+        snapshot = self.snapshot(task)
+        opinion = self._opinion(snapshot)
+        return {show: int(_status(snapshot, opinion, show).sum()) for show in SHOWS}
+
+    def suggested_classes(self, task: Task) -> IntArray:
+        """How many open items the machine puts into each class."""
+        snapshot = self.snapshot(task)
+        open_N = self._candidates(snapshot)
+        return np.bincount(bulk.suggested_N(snapshot)[open_N], minlength=len(task.classes))
+
+    def _shown(self, snapshot: Snapshot, opinion: _Opinion, wanted: ReviewFilter) -> BoolArray:
+        label_N = snapshot.state.label_N
+        if wanted.sort == "disagreement":
+            said_N = opinion.prediction_N
+            shown_N = (label_N >= 0) & (said_N >= 0) & (said_N != label_N)
+            if wanted.show != "machine":  # "machine" has no labels to disagree with
+                shown_N &= _status(snapshot, opinion, wanted.show)
+        else:
+            shown_N = _status(snapshot, opinion, wanted.show).copy()
+        if wanted.class_index is not None:
+            shown_N &= np.where(label_N >= 0, label_N, opinion.prediction_N) == wanted.class_index
+        if wanted.low > 0:
+            shown_N &= opinion.confidence_N >= wanted.low
+        if wanted.high < 1:
+            shown_N &= opinion.confidence_N <= wanted.high
+        return shown_N
+
+    def _opinion(self, snapshot: Snapshot) -> _Opinion:
+        held = self._cache.opinion.get(snapshot.task.id)
+        if held is None or held[0] != snapshot.serial:
+            held = (snapshot.serial, _opinion(snapshot))
+            self._cache.opinion[snapshot.task.id] = held
+        return held[1]
+
+    @cached_property
+    def _cache(self) -> _Cache:
+        return _Cache()
+
+    # --- thresholds --------------------------------------------------------------------------
+
+    def preview(self, task: Task, threshold: float | FloatArray) -> Preview | None:
+        """What thresholds would accept now; None while there are no predictions.
+
+        Args:
+            task: The task.
+            threshold: Lowest confidence, one number or one a class.
+        """
+        snapshot = self.snapshot(task)
+        if not self.predicts(snapshot):
+            return None
+        key = (snapshot.serial, np.asarray(threshold, dtype=np.float64).tobytes())
+        held = self._cache.preview.get(task.id)
+        if held is None or held[0] != key:
+            assert snapshot.proba_NC is not None
+            rows = acceptance(snapshot.proba_NC, threshold=threshold, **self._evidence(snapshot))
+            held = (key, Preview(rows[0], rows[1:], snapshot.serial))
+            self._cache.preview[task.id] = held
+        return held[1]
+
+    def predicts(self, snapshot: Snapshot) -> bool:
+        """Whether the machine says anything yet."""
+        return snapshot.proba_NC is not None and bool((bulk.suggested_N(snapshot) >= 0).any())
+
+    def suggest(self, task: Task, target: float = 0.95) -> list[float | None]:
+        """For each class the lowest threshold whose expected precision reaches ``target``, or None."""
+        snapshot = self.snapshot(task)
+        if not self.predicts(snapshot):
+            return [None] * len(task.classes)
+        assert snapshot.proba_NC is not None
+        return suggest_threshold(snapshot.proba_NC, target_precision=target, **self._evidence(snapshot))
+
+    def suggest_common(self, task: Task, target: float = 0.95) -> float | None:
+        """The lowest threshold for all classes together whose expected precision reaches ``target``."""
+        snapshot = self.snapshot(task)
+        if not self.predicts(snapshot):
+            return None
+        assert snapshot.proba_NC is not None
+        return suggest_common_threshold(
+            snapshot.proba_NC, target_precision=target, **self._evidence(snapshot)
+        )
+
+    def _evidence(self, snapshot: Snapshot) -> dict[str, Any]:
+        state = snapshot.state
+        audit_row_A = np.flatnonzero(state.audit_N)
+        return {
+            "candidate_N": self._candidates(snapshot),
+            "audit_row_A": audit_row_A,
+            "audit_label_A": state.label_N[audit_row_A],
+            "out_of_fold": _left_out(snapshot),
+        }
+
+    def _candidates(self, snapshot: Snapshot) -> BoolArray:
+        """Items that a threshold may accept: suggested, nobody's, neither flagged nor set aside."""
+        state = snapshot.state
+        untouched_N = ~state.labelled_N & ~state.flagged_N & ~state.skipped_N & ~state.audit_N
+        return untouched_N & (bulk.suggested_N(snapshot) >= 0)
+
+    # --- acting ------------------------------------------------------------------------------
+
+    def accept(
+        self,
+        task: Task,
+        threshold: float | FloatArray,
+        *,
+        class_index: int | None = None,
+        annotator: str | None = None,
+    ) -> bulk.Done:
+        """Gives the machine's class to all open items that pass, as one action.
+
+        Args:
+            task: The task.
+            threshold: Lowest confidence, one number or one a class.
+            class_index: Only items that the machine puts into this class.
+            annotator: Who does it.
+
+        Raises:
+            StoreBusyError: Nothing was stored; try again.
+        """
+        snapshot = bulk.current(self.bench, task)
+        prediction_N = bulk.suggested_N(snapshot)
+        threshold_C = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(task.classes),))
+        row_M = np.flatnonzero(self._candidates(snapshot))
+        row_M = row_M[snapshot.confidence_N[row_M] >= threshold_C[prediction_N[row_M]]]
+        if class_index is not None:
+            row_M = row_M[prediction_N[row_M] == class_index]
+        return bulk.commit(self.bench, snapshot, bulk.plan(snapshot, row_M, "accept"), annotator=annotator)
+
+    def act(
+        self,
+        task: Task,
+        item_ids: Sequence[int] | IntArray,
+        verb: Verb,
+        *,
+        value: int | None = None,
+        people: bool = False,
+        annotator: str | None = None,
+    ) -> bulk.Done:
+        """Does one thing to many items, as one action; see :func:`sslcore.workbench.bulk.plan`."""
+        snapshot = bulk.current(self.bench, task)
+        rows = np.searchsorted(bulk.bench_item_ids(self.bench), np.asarray(item_ids, dtype=np.int64))
+        planned = bulk.plan(snapshot, rows, verb, value=value, people=people)
+        return bulk.commit(self.bench, snapshot, planned, annotator=annotator)
+
+    def undo(self, batch: str, *, annotator: str | None = None) -> int:
+        """Takes an action back as a whole (or an undo, which does it again)."""
+        return bulk.undo(self.bench, batch, annotator=annotator)
+
+    def settle(self, task: Task, version: int, *, seconds: float = 2.0) -> None:
+        """Waits, not for long, until what was just stored is in the snapshot."""
+        if version:
+            self.bench.live.wait(task.id, version=version, seconds=seconds)
+
+    def recent(self, task: Task, n: int = 8) -> list[BulkAction]:
+        """The last actions on many items, newest first; those that are undone can be done again."""
+        newest = self.store.annotations.newest()
+        held = self._cache.recent.get(task.id)
+        if held is None or held[0] != newest:
+            held = (newest, self._recent(task, n))
+            self._cache.recent[task.id] = held
+        return held[1]
+
+    def _recent(self, task: Task, n: int) -> list[BulkAction]:
+        undos = self.store.annotations.undos()
+        void = voided(undos)
+        redo = {target: batch for _, batch, target in undos if batch not in void}
+        rows = self.store.annotations.recent_batches(4 * n, source="bulk")
+        return [
+            BulkAction(
+                batch=row.batch,
+                text=_past(task, row.verb, row.size, row.value, row.value_high),
+                time=row.time,
+                redo=redo.get(row.batch) if row.batch in void else None,
+            )
+            for row in rows
+            if row.undoes is None and row.task_id == task.id
+        ][:n]
+
+
+# --- words -------------------------------------------------------------------------------------
+
+
+def means(found: Acceptance) -> str:
+    """What accepting means, in words.
+
+    >>> from sslcore.quality.intervals import Interval
+    >>> means(Acceptance(None, 0.9, 412, Interval(0.97, 0.94, 0.99), "audit", 83, 81))
+    "412 items get the machine's label; about 97 % of them right (94–99 %, from 83 audit answers)."
+    """
+    if not found.accepted:
+        return "No item passes. Lower the threshold, or label some more."
+    get = "gets" if found.accepted == 1 else "get"
+    return f"{bulk.items(found.accepted)} {get} the machine's label; {expectation(found)}."
+
+
+def expectation(found: Acceptance) -> str:
+    """How many of the accepted will be right, and how that is known."""
+    if found.precision is None:
+        if found.source == "none" or not found.checked:
+            return "how many are right is not known yet (no audit answer passes this threshold)"
+        return "no item passes"
+    range_ = found.precision
+    return (
+        f"about {_percent(range_.value)} % of them right "
+        f"({_percent(range_.low)}–{_percent(range_.high)} %, {evidence(found)})"
+    )
+
+
+def evidence(found: Acceptance) -> str:
+    """Where a precision comes from, in words."""
+    if found.source == "audit":
+        return f"from {found.checked:,} audit answer" + ("" if found.checked == 1 else "s")
+    return f"rough: from {found.checked:,} label" + ("" if found.checked == 1 else "s") + " left out in turn"
+
+
+def _percent(share: float) -> str:
+    """Whole percents; tenths near the ends, where they matter; never 100 where it is less."""
+    value = 100 * share
+    if value >= 99.95 or value <= 0.05:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value > 98.95 or value < 1.05 else f"{value:.0f}"
+
+
+def _past(task: Task, verb: str, size: int, value: str | None, value_high: str | None) -> str:
+    word = {
+        "label": "Labelled",
+        "accept": "Accepted",
+        "reject": "Rejected",
+        "flag": "Flagged",
+        "unflag": "Unflagged",
+        "clear": "Cleared",
+        "skip": "Set aside",
+    }.get(verb, verb)
+    text = f"{word} {bulk.items(size)}"
+    if value is None or value != value_high:
+        return text
+    position = json.loads(value)
+    position = position[0] if isinstance(position, list) and len(position) == 1 else position
+    if isinstance(position, int) and 0 <= position < len(task.classes):
+        text += f" as {task.classes[position].name}"
+    return text
+
+
+# --- arrays ------------------------------------------------------------------------------------
+
+
+def _opinion(snapshot: Snapshot) -> _Opinion:
+    prediction_N = bulk.suggested_N(snapshot).copy()
+    confidence_N = np.asarray(snapshot.confidence_N, dtype=np.float32).copy()
+    margin_N = np.asarray(snapshot.margin_N, dtype=np.float32).copy()
+    confidence_N[prediction_N < 0] = 0
+    result = snapshot.result
+    if snapshot.follows.kind == "instant" and result is not None and len(result.labelled_row_L):
+        proba_LC = result.out_of_fold_proba_LC
+        prediction_N[result.labelled_row_L] = proba_LC.argmax(axis=1)
+        confidence_N[result.labelled_row_L] = proba_LC.max(axis=1)
+        if proba_LC.shape[1] > 1:
+            top_L2 = np.partition(proba_LC, -2, axis=1)[:, -2:]
+            margin_N[result.labelled_row_L] = top_L2[:, 1] - top_L2[:, 0]
+    return _Opinion(prediction_N, confidence_N, margin_N)
+
+
+def _left_out(snapshot: Snapshot) -> tuple[FloatArray, IntArray] | None:
+    """Out-of-fold answers and the labels they are held against: those of people, not the machine's own."""
+    result = snapshot.result
+    if snapshot.follows.kind != "instant" or result is None or not len(result.labelled_row_L):
+        return None
+    row_L = result.labelled_row_L
+    label_L = np.where(bulk.by_people(snapshot)[row_L], snapshot.state.label_N[row_L], UNLABELLED)
+    return result.out_of_fold_proba_LC, label_L
+
+
+def _status(snapshot: Snapshot, opinion: _Opinion, show: Show) -> BoolArray:
+    state = snapshot.state
+    if show == "machine":
+        return ~state.labelled_N & ~state.skipped_N & (opinion.prediction_N >= 0)
+    if show == "people":
+        return state.source_N == SOURCE_CODE["human"]
+    if show == "bulk":
+        return (state.source_N == SOURCE_CODE["bulk"]) | (state.source_N == SOURCE_CODE["pseudo"])
+    if show == "imported":
+        return state.source_N == SOURCE_CODE["imported"]
+    if show == "flagged":
+        return state.flagged_N
+    if show == "aside":
+        return state.skipped_N & ~state.labelled_N
+    if show == "audit":
+        return state.audit_N & state.labelled_N
+    return np.ones(len(state.label_N), dtype=bool)
+
+
+@lru_cache(maxsize=4)
+def _containing(desk: ReviewDesk, text: str, count: int) -> BoolArray:
+    """Rows whose key or text contains ``text``; kept, so that paging does not search again."""
+    found_N = np.zeros(count, dtype=bool)
+    ids = desk.store.find(text, limit=count)
+    found_N[np.searchsorted(bulk.bench_item_ids(desk.bench), ids)] = True
+    return found_N
