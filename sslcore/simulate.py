@@ -108,7 +108,8 @@ def _replay(
     views: Sequence[View], answer_N: IntArray, strategy: str, model: str, stops: Sequence[int], seed: int
 ) -> Curve:
     query, rng = QUERIES[strategy].value, np.random.default_rng(seed)
-    loop = InstantLoop(views, classes=int(answer_N.max()) + 1, seed=seed, model=model)
+    classes = int(answer_N.max()) + 1
+    loop = InstantLoop(views, classes=classes, seed=seed, model=model)
     label_N = np.full(len(answer_N), UNLABELLED)
     proba_NC: FloatArray | None = None
     committee: tuple[FloatArray, ...] = ()
@@ -116,7 +117,7 @@ def _replay(
     for stop in stops:
         while given < stop:
             candidate_U = np.flatnonzero((label_N == UNLABELLED) & (answer_N >= 0))
-            pool = Pool(views[0].feature_ND, label_N, candidate_U, proba_NC, views[0].knn, committee)
+            pool = Pool(views[0].feature_ND, label_N, candidate_U, proba_NC, views[0].knn, committee, classes)
             row_Q = query(pool, min(BATCH, stop - given), rng=rng).row_Q
             label_N = label_N.copy()
             label_N[row_Q] = answer_N[row_Q]

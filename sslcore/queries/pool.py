@@ -40,6 +40,7 @@ class Pool:
         proba_NC: Class probabilities of the model now in use, calibrated; None before the first.
         knn: Neighbours of every row, where they are known.
         committee: Probabilities ``NC`` of further models, for strategies that compare models.
+        classes: Number of classes, where it is known before the first model.
 
     Raises:
         DataError: Lengths that differ, or a candidate that is no row.
@@ -55,6 +56,7 @@ class Pool:
     proba_NC: FloatArray | None = None
     knn: Neighbours | None = None
     committee: Sequence[FloatArray] = ()
+    classes: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.feature_ND)
@@ -88,10 +90,10 @@ class Pool:
 
     @property
     def class_count(self) -> int:
-        """Number of classes: the columns of the probabilities, or the labels seen so far."""
+        """Number of classes: the columns of the probabilities, or as many as are known so far."""
         if self.proba_NC is not None:
             return int(self.proba_NC.shape[1])
-        return int(np.max(self.label_N, initial=-1)) + 1
+        return max(self.classes, int(np.max(self.label_N, initial=-1)) + 1)
 
 
 @dataclass(frozen=True)
