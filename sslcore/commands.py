@@ -75,17 +75,17 @@ def queue(args: argparse.Namespace) -> int:
     task = bench.task(args.task)
     cards = bench.label.queue(task, args.n, order=args.order)
     names = task.class_names
-    rows = []
+    rows: list[dict[str, Any]] = []
     for card in cards:
         rows.append(
             {
                 "id": card.item_id,
                 "key": card.key,
-                "purpose": card.purpose,
+                "purpose": "audit" if card.audit else "train",
                 "why": card.why,
                 "suggestion": None
-                if not card.suggestion
-                else {"class": names[card.suggestion[0][0]], "probability": card.suggestion[0][1]},
+                if card.suggestion is None
+                else {"class": names[card.suggestion[0]], "probability": card.suggestion[1]},
                 "text": card.text,
             }
         )
@@ -102,7 +102,7 @@ def predict(args: argparse.Namespace) -> int:
     bench = Workbench.open(args.project)
     bench.live.refresh()
     task = bench.task(args.task)
-    rows = bench.review.all_predictions(task, run_id=args.run)
+    rows = bench.export.predictions(task, run_id=args.run)
     lines = [
         f"{row['id']:>8}  {row['label'] or '—':<24.24} {_percent(row['confidence']):>6}  {row['source']:<9} "
         f"{_short(row['key'], 60)}"
@@ -131,12 +131,24 @@ def export(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     """``train P --method M``: queues a run; ``--follow`` shows it live."""
     bench = Workbench.open(args.project)
+    tasks = args.task or [bench.task().name]
+    bench.live.refresh()
+    chosen = bench.train.defaults(args.method, tasks)
+    own, shared = dict(chosen.method_config), dict(chosen.train_config)
+    encoder = args.encoder or chosen.encoder
+    if args.minutes is not None:
+        shared["minutes"] = args.minutes
+    for key, value in _settings(args.settings).items():
+        if key not in own and key not in shared:
+            raise ConfigError(f"{args.method} has no setting {key!r}. It has: {', '.join([*own, *shared])}.")
+        (own if key in own else shared)[key] = value
     run_id = bench.train.start(
+        tasks,
         method=args.method,
-        settings=_settings(args.settings),
-        minutes=args.minutes,
+        method_config=own,
+        train_config=shared,
+        encoder=encoder,
         seed=args.seed,
-        tasks=args.task or None,
     )
     if args.follow and not args.json:
         _follow(bench, run_id)
@@ -157,7 +169,8 @@ def runs(args: argparse.Namespace) -> int:
     if args.resume is not None:
         bench.train.resume(args.resume)
     if args.adopt is not None:
-        bench.train.adopt(args.adopt)
+        for name in bench.train.run(args.adopt).tasks:
+            bench.train.adopt(bench.task(name), args.adopt)
     held = bench.status()["runs"]
     lines = [
         f"{row['id']:>5}  {row['kind']:<9} {row['method']:<22} {row['status']:<10} "
@@ -171,13 +184,15 @@ def simulate(args: argparse.Namespace) -> int:
     """``simulate P``: replays labelling from the answer key."""
     bench = Workbench.open(args.project)
     bench.live.refresh()
-    held = bench.compare.simulate(
+    from sslcore.workbench.replay import replay
+
+    held = replay(
+        bench,
         bench.task(args.task),
         strategy=args.strategy,
         model=args.model,
         budget=args.budget,
         seeds=args.seeds,
-        progress=_Bar("simulating") if not args.json and sys.stderr.isatty() else None,
     )
     lines = [f"{'labels':>7}  {args.strategy:>9}  {'random':>9}  {'head':>9}"]
     lines += [
