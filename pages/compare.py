@@ -1,5 +1,233 @@
-"""Compare."""
+"""Compare: what works best? Instant models and runs side by side on the audit split."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
 
 from pages import shell
+from pages.components import charts
+from pages.components.words import plain, plural
+from sslcore.errors import LabelloomError
+from sslcore.store import Task
+from sslcore.workbench import Workbench
+from sslcore.workbench.compare import MANY_CLASSES, ModelReport
 
 workbench = shell.bench()
+current = shell.task(workbench)
+
+
+def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
+    """One row a model, and where its figures come from."""
+    needed = bench.compare.audit_needed(task)
+    if needed:
+        st.info(
+            f"Figures are rough: {plural(needed, 'more audit answer')} and they come from the audit split. "
+            "While you label, some questions are random audit items; their answers are never trained on. "
+            "Until then the instant loop is judged out-of-fold, on labels that it was not shown, and the others "
+            "on the few audit answers there are.",
+        )
+    st.plotly_chart(charts.accuracy_chart(found), theme="streamlit", config=charts.CONFIG, key="accuracy")
+    rows = []
+    for entry in found:
+        held = entry.report
+        row: dict[str, object] = {
+            "Model": entry.candidate.title,
+            "Labels": entry.candidate.labels,
+            "Measured on": "nothing yet" if held is None else plural(entry.size, f"{entry.source} item"),
+        }
+        for title, name in FIGURES.items():
+            row[title] = "–" if held is None else charts.told(getattr(held, name))
+        row["ECE"] = None if held is None else held.ece
+        row["Key accuracy"] = entry.key_accuracy
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    if table["Key accuracy"].isna().all():
+        table = table.drop(columns="Key accuracy")
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "Model": st.column_config.TextColumn(width="medium"),
+            "ECE": st.column_config.NumberColumn(
+                format="%.3f", help="Expected calibration error: how far confidence is from being right."
+            ),
+            "Key accuracy": st.column_config.NumberColumn(
+                format="percent",
+                help="Against the hidden answers, on items that nobody labelled. Never used for a decision.",
+            ),
+        },
+    )
+    st.caption("Ranges are 90 % intervals. Micro precision, recall and F1 of one choice all equal accuracy.")
+
+
+FIGURES = {
+    "Accuracy": "accuracy",
+    "Balanced accuracy": "balanced_accuracy",
+    "Macro precision": "macro_precision",
+    "Macro recall": "macro_recall",
+    "Macro F1": "macro_f1",
+}
+
+
+def by_class(task: Task, entry: ModelReport) -> None:
+    """Precision, recall and F1 of each class."""
+    if entry.report is None:
+        st.caption("There is nothing to measure this model on yet: it needs audit answers.")
+        return
+    rows = [
+        {
+            "Class": row.name,
+            "Precision": charts.told(row.precision),
+            "Recall": charts.told(row.recall),
+            "F1": charts.told(row.f1),
+            "Items": row.support,
+            "Predicted": row.predicted,
+        }
+        for row in entry.report.per_class
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+
+
+def confusion(bench: Workbench, task: Task, entry: ModelReport) -> None:
+    """What is taken for what: a matrix, or for many classes the worst pairs."""
+    if entry.report is None:
+        st.caption("There is nothing to measure this model on yet: it needs audit answers.")
+        return
+    if len(task.classes) <= MANY_CLASSES:
+        chart = charts.confusion_chart(task.class_names, entry.report)
+        st.plotly_chart(chart, theme="streamlit", config=charts.CONFIG, key="confusion")
+        return
+    pairs = bench.compare.confused_pairs(task, entry.report)
+    if not pairs:
+        st.caption(f"None of the {plural(entry.size, 'item')} is taken for another class.")
+        return
+    st.caption(f"{len(task.classes)} classes are too many for a matrix. The most confused pairs:")
+    rows = [{"Is": p.true, "Taken for": p.given, "Items": p.count, "Share of class": p.share} for p in pairs]
+    percent = st.column_config.NumberColumn(format="percent")
+    table = pd.DataFrame(rows)
+    st.dataframe(table, hide_index=True, width="stretch", column_config={"Share of class": percent})
+
+
+def chosen(found: list[ModelReport], label: str, key: str, index: int = 0) -> ModelReport:
+    """A select box over the models."""
+    by_key = {entry.candidate.key: entry for entry in found}
+    picked = st.selectbox(
+        label,
+        list(by_key),
+        index=min(index, len(by_key) - 1),
+        format_func=lambda held: by_key[held].candidate.title,
+        key=key,
+    )
+    return by_key[picked]
+
+
+def calibration(found: list[ModelReport]) -> None:
+    """Is a model as often right as it is sure?"""
+    measured = {entry.candidate.title: entry for entry in found if entry.report is not None}
+    if not measured:
+        st.caption("There is nothing to measure on yet.")
+        return
+    shown = st.multiselect("Models", list(measured), default=list(measured)[:3], key="reliability:models")
+    held = [(title, report) for title in shown if (report := measured[title].report) is not None]
+    chart = charts.reliability_chart(held)
+    st.plotly_chart(chart, theme="streamlit", config=charts.CONFIG, key="reliability")
+    st.caption("Above the dotted line a model is right more often than it claims, below it less often.")
+
+
+@st.fragment
+def growth(bench: Workbench, task: Task) -> None:
+    """How accuracy grew with the labels."""
+    with st.spinner("Fitting on the first labels, then on more of them…"):
+        curve = bench.compare.learning_curve(task)
+    runs = bench.compare.run_points(task)
+    if curve is None and not runs:
+        st.caption("The curve begins with the first labels, once features are there.")
+        return
+    st.plotly_chart(charts.curve_chart(curve, runs), theme="streamlit", config=charts.CONFIG, key="curve")
+    notes = ["The labels of now, added in the order in which they were given; an import's in random order."]
+    if curve is not None:
+        notes.append(
+            f"Measured on {plural(curve.size, 'audit item')}."
+            if curve.source == "audit"
+            else "Rough: out-of-fold, until the audit split has 20 answers."
+        )
+        if any(point.key_instant is not None for point in curve.points):
+            notes.append("Dotted: key accuracy, against hidden answers; never used for a decision.")
+    st.caption(" ".join(notes))
+    if curve is not None and not curve.whole:
+        st.caption("Some points are left out: fitting them takes longer than a page should.")
+        st.button("Fit more points", key="curve:more")
+
+
+def differences(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
+    """Items that two models take for different things."""
+    if len(found) < 2:
+        st.caption("Two models are needed. Start a run on the Train page.")
+        return
+    left, right = st.columns(2)
+    with left:
+        first = chosen(found, "One model", "differ:first")
+    with right:
+        second = chosen(found, "The other", "differ:second", index=1)
+    if first.candidate.key == second.candidate.key:
+        st.caption("Choose two different models.")
+        return
+    count, listed = bench.compare.disagreements(task, first.candidate.key, second.candidate.key)
+    st.markdown(f"They differ on **{plural(count, 'item')}**; where both are surest comes first.")
+    if not listed:
+        return
+    rows = [
+        {
+            "Item": item.key if item.text is None else " ".join(item.text.split())[:300],
+            first.candidate.title: f"{item.first}  {item.first_confidence:.0%}",
+            second.candidate.title: f"{item.second}  {item.second_confidence:.0%}",
+            "Label": item.label or "",
+        }
+        for item in listed
+    ]
+    table = pd.DataFrame(rows)
+    table.columns = ["Item", first.candidate.title, second.candidate.title + " ", "Label"]
+    st.dataframe(table, hide_index=True, width="stretch", column_config={"Item": {"width": "large"}})
+
+
+def page(bench: Workbench, task: Task) -> None:
+    """The page."""
+    if task.kind not in ("single", "ordinal"):
+        st.info(f"The task {plain(task.name)} is of kind {task.kind}: models of it cannot be compared yet.")
+        return
+    try:
+        found = bench.compare.reports(task)
+    except LabelloomError as error:
+        st.error(plain(error))
+        return
+    if not found:
+        st.info(
+            "There is no model to compare yet. Label a few items on the Label page: the instant loop starts "
+            "with the first labels, as soon as features are computed."
+        )
+        if st.button("Go to Label", type="primary"):
+            st.switch_page("label.py")
+        return
+    overview(bench, task, found)
+    detail, curves, reliable, differ = st.tabs(
+        ["Classes and confusion", "Learning curve", "Calibration", "Where they differ"]
+    )
+    with detail:
+        entry = chosen(found, "Model", "detail")
+        left, right = st.columns(2, gap="medium")
+        with left:
+            by_class(task, entry)
+        with right:
+            confusion(bench, task, entry)
+    with reliable:
+        calibration(found)
+    with differ:
+        differences(bench, task, found)
+    with curves:
+        growth(bench, task)
+
+
+st.subheader("What works best?", anchor=False)
+page(workbench, current)

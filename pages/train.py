@@ -1,5 +1,201 @@
-"""Train."""
+"""Train: can it learn more? Choose a method, start it in the background, watch it, adopt it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
 
 from pages import shell
+from pages.components.charts import told
+from pages.components.config_form import config_form, field
+from pages.components.live_chart import run_board
+from pages.components.words import plain, plural
+from sslcore.errors import LabelloomError
+from sslcore.store import Task
+from sslcore.workbench import Workbench
+from sslcore.workbench.train import RAW, Adoption
 
 workbench = shell.bench()
+current = shell.task(workbench)
+
+
+def wish(bench: Workbench, task: Task) -> None:
+    """The form of a new run."""
+    desk = bench.train
+    with st.spinner("Reading what the library holds…"):
+        methods = {entry["name"]: entry for entry in desk.methods()}
+    if not methods:
+        st.warning("No background method can be used here. `python -m sslcore doctor` says why.")
+        return
+    tasks = [task.name]
+    if len(bench.tasks()) > 1:
+        names = [t.name for t in bench.tasks()]
+        tasks = st.multiselect("Tasks to learn together", names, default=tasks, key=f"tasks:{bench.project}")
+    preferred = list(methods).index("fixmatch") if "fixmatch" in methods else 0
+    name = st.selectbox(
+        "Method",
+        list(methods),
+        index=preferred,
+        format_func=lambda held: methods[held]["title"],
+        key="method",
+        persist_state="session",
+    )
+    describe(methods[name])
+    try:
+        defaults = desk.defaults(name, tasks)
+    except LabelloomError as error:
+        st.warning(plain(error))
+        return
+    key = f"{bench.project}:{name}:{','.join(tasks)}"
+    shared = {param["name"]: param for param in desk.training_params()}
+    left, right = st.columns(2)
+    with left:
+        minutes = field(
+            shared["minutes"], defaults.train_config["minutes"], key=key, label="Time budget (min)"
+        )
+    with right:
+        encoder = source(desk.sources(), defaults.encoder, bench.modality, key)
+    own = config_form(methods[name]["params"], defaults.method_config, key=key)
+    with st.expander("Schedule, sizes and device"):
+        rest = [param for param in shared.values() if param["name"] != "minutes"]
+        train_config = config_form(rest, defaults.train_config, key=f"{key}:train")
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, help="Everything random in the run follows from it.")
+    st.caption(plain(defaults.reason))
+    for doubt in desk.doubts(tasks):
+        st.caption(f"⚠️ {plain(doubt)}")
+    if st.button("Start", type="primary", width="stretch", key="start"):
+        start(bench, tasks, name, own, train_config | {"minutes": minutes}, encoder, int(seed))
+
+
+def describe(method: dict[str, Any]) -> None:
+    """What a method does, from its own page: the first line, the paper, the rest on demand."""
+    first, _, rest = method["text"].partition("\n")
+    st.markdown(first.replace("``", "`"))
+    if method["paper"]:
+        st.caption(method["paper"])
+    if rest.strip():
+        with st.expander("How it works"):
+            st.markdown(rest.strip().replace("``", "`"))
+
+
+def source(sources: list[str], default: str, modality: str, key: str) -> str:
+    """What the run learns from: the raw items, or a feature set."""
+
+    def named(held: str) -> str:
+        return f"raw {modality}s" if held == RAW else f"features of {held}"
+
+    return str(
+        st.selectbox(
+            "Learns from",
+            sources,
+            index=sources.index(default) if default in sources else 0,
+            format_func=named,
+            help="Raw items train a whole network; frozen features a small one, quickly and on few labels.",
+            key=f"{key}:encoder",
+        )
+    )
+
+
+def start(
+    bench: Workbench,
+    tasks: list[str],
+    method: str,
+    own: dict[str, Any],
+    shared: dict[str, Any],
+    encoder: str,
+    seed: int,
+) -> None:
+    """Queues the run, or says why not."""
+    try:
+        run_id = bench.train.start(
+            tasks, method=method, method_config=own, train_config=shared, encoder=encoder, seed=seed
+        )
+    except LabelloomError as error:
+        st.error(plain(error))
+        return
+    st.session_state[f"run:{bench.project}"] = run_id
+    st.toast(f"Run {run_id} is in the queue.")
+
+
+@st.fragment
+def watch(bench: Workbench, task: Task) -> None:
+    """The runs with their charts, and below them what a finished one would change."""
+    selected = st.session_state.get(f"run:{bench.project}")
+    chosen = run_board(shell.token(), selected=selected, key=f"board:{bench.project}")
+    if chosen is None:
+        return
+    try:
+        run = bench.train.run(chosen)
+    except LabelloomError:
+        return
+    if run.status == "done":
+        adopt(bench, task, chosen)
+
+
+def adopt(bench: Workbench, task: Task, run_id: int) -> None:
+    """A finished run beside the instant loop, with the button that makes the task follow it."""
+    try:
+        held = bench.train.adoption(task, run_id)
+    except LabelloomError as error:
+        st.info(plain(error))
+        return
+    card = bench.train.run(run_id)
+    with st.container(border=True):
+        st.markdown(f"**Adopt run {run_id} for {plain(task.name)}?**")
+        side_by_side(bench, task, held)
+        verdict = {"adopt": st.success, "keep": st.warning, "impossible": st.warning, "unclear": st.info}
+        verdict[held.advice](plain(held.reason))
+        if card.figures.get("note"):
+            st.caption(plain(card.figures["note"]))
+        follows = task.name in card.adopted
+        st.caption(
+            "Adoption changes whose suggestions Label, Review and the map show, which items are asked next, "
+            "and what Export takes along. Labels stay as they are, and it can be taken back at any time. "
+            "An adopted run does not learn from labels that come later."
+        )
+        if follows and st.button("Go back to the instant loop", key=f"back:{run_id}"):
+            bench.train.follow_instant(task)
+            st.rerun()
+        if not follows and st.button(
+            "Adopt this run",
+            type="primary" if held.advice == "adopt" else "secondary",
+            disabled=held.advice == "impossible",
+            key=f"adopt:{run_id}",
+        ):
+            try:
+                bench.train.adopt(task, run_id)
+            except LabelloomError as error:
+                st.error(plain(error))
+                return
+            st.rerun()
+
+
+def side_by_side(bench: Workbench, task: Task, held: Adoption) -> None:
+    """Accuracy of run, instant loop and supervised head, each with where it comes from."""
+    shown = [("This run", held.run), ("Instant loop", held.instant), ("Supervised head alone", held.head)]
+    columns = st.columns(3)
+    for column, (title, candidate) in zip(columns, shown):
+        with column:
+            if candidate is None:
+                st.metric(title, "–")
+                continue
+            found = bench.compare.report(task, candidate)
+            if found.report is None:
+                st.metric(title, "–", help="There is no audit answer yet.")
+                st.caption("no audit answer yet")
+                continue
+            st.metric(title, f"{found.report.accuracy.value:.1%}")
+            rough = "rough, " if found.rough else ""
+            range_ = told(found.report.accuracy).split(" ", 2)[2]
+            st.caption(f"{rough}{range_}, {plural(found.size, found.source + ' item')}")
+            if found.key_accuracy is not None:
+                st.caption(f"key accuracy {found.key_accuracy:.1%}")
+
+
+st.subheader("Can it learn more?", anchor=False)
+form, board = st.columns([2, 3], gap="medium")
+with form:
+    wish(workbench, current)
+with board:
+    watch(workbench, current)

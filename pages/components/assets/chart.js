@@ -1,0 +1,268 @@
+// The board of background runs: the list with progress and buttons, and the chosen run's charts.
+// It asks the app once a second while something runs; the page's script does not run for that.
+
+import { COLOURS, DASHES, Plot } from './chart_plot.js';
+
+const LIVE_MS = 1000;
+const IDLE_MS = 4000;
+const SLOWEST_MS = 8000;
+
+/** @typedef {{id: number, title: string, tasks: string[], status: string, position: number | null, share: number, eta: number | null, seconds: number | null, quiet: number | null, error: string | null, cancelling: boolean, adopted: string[], figures: Record<string, any>}} Run */
+/** @typedef {{key: string, task: string | null, name: string, x: number[], y: number[]}} Line */
+
+/** @param {number} seconds */
+function duration(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** @param {number} n */
+function place(n) {
+  return n === 1 ? 'next in line' : `${n}${['th', 'st', 'nd', 'rd'][n % 10 < 4 && (n % 100 < 11 || n % 100 > 13) ? n % 10 : 0]} in line`;
+}
+
+/** What is said of a run beside its bar. @param {Run} run */
+function told(run) {
+  if (run.status === 'queued') return place(run.position ?? 1);
+  if (run.status === 'running') {
+    if (run.cancelling) return 'stopping…';
+    if (run.quiet) return `no sign of life for ${duration(run.quiet)}`;
+    if (run.share === 0) return 'starting…';
+    return `${Math.floor(100 * run.share)} %` + (run.eta === null ? '' : ` · ${duration(run.eta)} left`);
+  }
+  const took = run.seconds === null ? '' : ` after ${duration(run.seconds)}`;
+  if (run.status === 'done') return run.seconds === null ? 'done' : `done in ${duration(run.seconds)}`;
+  return run.status + took;
+}
+
+/** @template {keyof HTMLElementTagNameMap} K @param {K} name @param {string} [className] @param {string} [text] */
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+class Board {
+  /** @param {HTMLElement} root @param {any} data @param {any} say */
+  constructor(root, data, say) {
+    this.root = root;
+    this.say = say;
+    this.stop = new AbortController();
+    /** @type {Run[]} */ this.runs = [];
+    /** @type {number | null} */ this.chosen = null;
+    /** Points of each run that was looked at. @type {Map<number, {last: number, lines: Map<string, Line>}>} */
+    this.points = new Map();
+    /** @type {Map<number, string>} */ this.statuses = new Map();
+    this.wait = LIVE_MS;
+    this.timer = 0;
+    this.list = /** @type {HTMLElement} */ (root.querySelector('.runs'));
+    this.note = /** @type {HTMLElement} */ (root.querySelector('.note'));
+    const grid = /** @type {HTMLElement} */ (root.querySelector('.plots'));
+    this.plots = data.panels.map((/** @type {any} */ panel) => new Plot(grid, panel, (step) => this.hover(step)));
+    this.grid = grid;
+    const resize = new ResizeObserver(() => this.plots.forEach((/** @type {Plot} */ plot) => plot.draw()));
+    resize.observe(grid);
+    this.stop.signal.addEventListener('abort', () => resize.disconnect());
+    document.addEventListener('visibilitychange', () => document.hidden || this.ask(), { signal: this.stop.signal });
+    this.mounts = (Number(root.dataset.mounts) || 0) + 1;
+    root.dataset.mounts = String(this.mounts);
+  }
+
+  /** @param {any} data */
+  take(data) {
+    this.data = data;
+    if (data.selected !== this.wished) {
+      this.wished = data.selected;
+      this.chosen = data.selected ?? this.chosen;
+    }
+    this.ask();
+  }
+
+  async ask() {
+    clearTimeout(this.timer);
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const run = this.chosen ?? 0;
+    const after = this.points.get(run)?.last ?? 0;
+    try {
+      const answer = await fetch(`/labelloom/metrics/${run}?after=${after}`, {
+        headers: { 'x-labelloom-token': this.data.token }, signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(10_000)]),
+      });
+      const found = await answer.json();
+      if (turn !== this.turn) return;
+      if (!answer.ok) throw new Error(found.error);
+      this.tell('');
+      this.receive(found);
+      this.wait = this.runs.some((r) => r.status === 'queued' || r.status === 'running') ? LIVE_MS : IDLE_MS;
+    } catch (error) {
+      if (this.stop.signal.aborted || turn !== this.turn) return;
+      this.tell(error instanceof TypeError || error.name === 'TimeoutError' ? 'The app does not answer; trying again.' : error.message);
+      this.wait = Math.min(SLOWEST_MS, 2 * this.wait);
+    }
+    if (!document.hidden) this.timer = setTimeout(() => this.ask(), this.wait);
+  }
+
+  /** @param {{runs: Run[], run: number, points: [number, number, string, string | null, number | null][]}} found */
+  receive(found) {
+    this.runs = found.runs;
+    let changed = false;
+    for (const run of this.runs) {
+      const before = this.statuses.get(run.id);
+      changed ||= before !== undefined && before !== run.status;
+      this.statuses.set(run.id, run.status);
+    }
+    if (!this.runs.some((run) => run.id === this.chosen)) this.chosen = null;
+    if (this.chosen === null && this.runs.length) {
+      const first = this.runs.find((run) => run.status === 'running') ?? this.runs[0];
+      this.choose(first.id);
+    }
+    this.drawList();
+    if (found.run) this.extend(found.run, found.points);
+    if (found.run === this.chosen) this.drawPlots();
+    if (changed) this.say.trigger('changed', this.runs.map((run) => `${run.id} ${run.status}`).join(', '));
+  }
+
+  /** @param {number} run @param {[number, number, string, string | null, number | null][]} points */
+  extend(run, points) {
+    if (!this.points.has(run)) this.points.set(run, { last: 0, lines: new Map() });
+    const held = this.points.get(run);
+    for (const [id, step, name, task, value] of points) {
+      held.last = Math.max(held.last, id);
+      if (value === null) continue;
+      const key = `${name}\0${task ?? ''}`;
+      if (!held.lines.has(key)) held.lines.set(key, { key, name, task, x: [], y: [] });
+      const line = held.lines.get(key);
+      // a resumed run goes on from its checkpoint: what lies beyond is drawn anew
+      while (line.x.length && line.x[line.x.length - 1] >= step) { line.x.pop(); line.y.pop(); }
+      line.x.push(step);
+      line.y.push(value);
+    }
+    this.fresh ||= points.length > 0;
+  }
+
+  /** @param {number} id */
+  choose(id) {
+    this.chosen = id;
+    this.fresh = true;
+    this.say.state('run', id);
+    this.drawList();
+    this.drawPlots();
+    this.ask();
+  }
+
+  /** @param {number} id @param {string} action */
+  async act(id, action) {
+    try {
+      const answer = await fetch(`/labelloom/runs/${id}/${action}`, {
+        method: 'POST', headers: { 'x-labelloom-token': this.data.token, 'content-type': 'application/json' }, body: '{}',
+      });
+      if (!answer.ok) this.tell((await answer.json()).error);
+      else this.ask();
+    } catch {
+      this.tell('The app does not answer; nothing was changed.');
+    }
+  }
+
+  /** @param {string} text */
+  tell(text) {
+    if (this.note.textContent !== text) this.note.textContent = text;
+  }
+
+  /** @param {number | null} step */
+  hover(step) {
+    this.plots.forEach((/** @type {Plot} */ plot) => plot.hover(step));
+  }
+
+  drawList() {
+    const wanted = new Map(this.runs.map((run) => [String(run.id), run]));
+    for (const row of [...this.list.children]) if (!wanted.has(row.dataset.run)) row.remove();
+    this.root.querySelector('.none').hidden = this.runs.length > 0;
+    this.grid.hidden = this.runs.length === 0;
+    this.runs.forEach((run, i) => {
+      let row = [...this.list.children].find((other) => other.dataset.run === String(run.id));
+      if (!row) {
+        row = this.makeRow(run);
+        this.list.insertBefore(row, this.list.children[i] ?? null);
+      }
+      this.fillRow(row, run);
+    });
+  }
+
+  /** @param {Run} run */
+  makeRow(run) {
+    const row = element('li', 'run');
+    row.dataset.run = String(run.id);
+    const pick = element('button', 'pick');
+    pick.type = 'button';
+    pick.append(element('span', 'name'), element('span', 'bar'), element('span', 'told'), element('span', 'mark'));
+    pick.children[1].append(element('i'));
+    pick.addEventListener('click', () => this.choose(run.id));
+    const act = element('button', 'act');
+    act.type = 'button';
+    act.addEventListener('click', () => { act.disabled = true; this.act(run.id, act.dataset.action); });
+    row.append(pick, act, element('p', 'error'));
+    return row;
+  }
+
+  /** @param {HTMLElement} row @param {Run} run */
+  fillRow(row, run) {
+    const [pick, act, error] = row.children;
+    const [name, bar, words, mark] = pick.children;
+    const set = (/** @type {Element} */ where, /** @type {string} */ text) => { if (where.textContent !== text) where.textContent = text; };
+    row.dataset.status = run.status;
+    pick.setAttribute('aria-pressed', String(run.id === this.chosen));
+    set(name, `${run.id} · ${run.title}`);
+    name.title = run.tasks.length ? `learns ${run.tasks.join(', ')}` : '';
+    bar.firstElementChild.style.width = `${(100 * run.share).toFixed(1)}%`;
+    bar.setAttribute('role', 'progressbar');
+    bar.setAttribute('aria-valuenow', String(Math.round(100 * run.share)));
+    bar.setAttribute('aria-label', `Progress of run ${run.id}`);
+    set(words, told(run));
+    set(mark, run.adopted.length ? `adopted: ${run.adopted.join(', ')}` : '');
+    const action = run.status === 'queued' || run.status === 'running' ? 'cancel' : run.status === 'done' ? '' : 'resume';
+    if (act.dataset.action !== action) {
+      act.dataset.action = action;
+      act.disabled = false;
+      act.hidden = !action;
+      set(act, action === 'cancel' ? 'Cancel' : 'Resume');
+      act.setAttribute('aria-label', `${action === 'cancel' ? 'Cancel' : 'Resume'} run ${run.id}`);
+    }
+    act.disabled = run.cancelling || (act.disabled && !this.note.textContent);
+    set(error, run.status === 'failed' ? `failed: ${run.error ?? 'no reason given'}` : '');
+  }
+
+  drawPlots() {
+    if (!this.fresh) return;
+    this.fresh = false;
+    const lines = [...(this.points.get(this.chosen)?.lines.values() ?? [])];
+    const tasks = [...new Set(lines.map((line) => line.task).filter((task) => task !== null))];
+    this.data.panels.forEach((/** @type {any} */ panel, /** @type {number} */ p) => {
+      const series = panel.series.flatMap((/** @type {any} */ wanted, /** @type {number} */ c) =>
+        lines.filter((line) => line.name === wanted.name).map((line) => {
+          const t = Math.max(0, tasks.indexOf(line.task));
+          return {
+            key: line.key, x: line.x, y: line.y,
+            label: tasks.length > 1 && line.task ? `${wanted.label} · ${line.task}` : wanted.label,
+            colour: COLOURS[(c + t * panel.series.length) % COLOURS.length], dash: DASHES[c % DASHES.length],
+          };
+        }));
+      this.plots[p].show(series);
+    });
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.stop.abort();
+  }
+}
+
+/** @param {{parentElement: any, data: any, setStateValue: Function, setTriggerValue: Function}} component */
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
+  const root = parentElement.querySelector('.board');
+  const say = { state: setStateValue, trigger: setTriggerValue };
+  root.board ??= new Board(root, data, say);
+  root.board.say = say;
+  root.board.take(data);
+  return () => { root.board?.close(); root.board = undefined; };
+}

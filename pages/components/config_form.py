@@ -1,0 +1,107 @@
+"""A form made from the settings of a config: one widget a field, by its type, range and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+Param = Mapping[str, Any]
+
+
+def config_form(params: Sequence[Param], values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
+    """Shows the settings in two columns and returns their values by name.
+
+    Args:
+        params: Fields as ``Registry.schema`` gives them.
+        values: What each starts with; the field's default where it is missing.
+        key: Prefix of the widgets' keys; another prefix starts from ``values`` again.
+    """
+    found: dict[str, Any] = {}
+    columns = st.columns(2) if len(params) > 1 else [st.container()]
+    for i, param in enumerate(params):
+        with columns[i % len(columns)]:
+            found[param["name"]] = field(param, values.get(param["name"], param["default"]), key=key)
+    return found
+
+
+def field(param: Param, value: Any, *, key: str, label: str | None = None) -> Any:
+    """One setting: a choice, a switch, a slider (a share of 0 to 1) or a number."""
+    name, kind = param["name"], param["type"]
+    label, help_, key = label or title(name), explain(param), f"{key}:{name}"
+    base, optional = kind.removesuffix(" | None"), kind.endswith(" | None")
+    if param["choices"]:
+        options = [None, *param["choices"]] if optional else list(param["choices"])
+        index = options.index(value) if value in options else 0
+        return st.selectbox(label, options, index=index, help=help_, key=key, format_func=_option)
+    if base == "bool":
+        return st.checkbox(label, value=bool(value), help=help_, key=key)
+    if base == "float" and not optional and param["low"] == 0 and param["high"] == 1:
+        return st.slider(label, 0.0, 1.0, float(value), step=0.01, help=help_, key=key)
+    if base in ("int", "float"):
+        return _number(base, param, value, label, help_, key)
+    return st.text_input(label, value="" if value is None else str(value), help=help_, key=key)
+
+
+def title(name: str) -> str:
+    """A field's name as a label.
+
+    >>> title("unlabelled_weight"), title("evaluate_every_s")
+    ('Unlabelled weight', 'Evaluate every (s)')
+    """
+    if name.endswith("_s"):
+        name = f"{name.removesuffix('_s')} (s)"
+    return name[:1].upper() + name[1:].replace("_", " ")
+
+
+def explain(param: Param) -> str:
+    """The help of a field, with its range, default and source.
+
+    >>> explain({"help": "How sure.", "low": 0, "high": 1, "default": 0.95, "paper": "", "choices": []})
+    'How sure. From 0 to 1; default 0.95.'
+    """
+    parts = [param["help"]]
+    low, high = param["low"], param["high"]
+    default = "automatic" if param["default"] is None else f"{param['default']}"
+    if low is not None and high is not None:
+        parts.append(f"From {low:g} to {high:g}; default {default}.")
+    elif low is not None:
+        parts.append(f"At least {low:g}; default {default}.")
+    else:
+        parts.append(f"Default {default}.")
+    if param["paper"]:
+        parts.append(param["paper"])
+    return " ".join(part for part in parts if part)
+
+
+def _option(value: Any) -> str:
+    return "automatic" if value is None else str(value)
+
+
+def _number(base: str, param: Param, value: Any, label: str, help_: str, key: str) -> Any:
+    cast = int if base == "int" else float
+    low = None if param["low"] is None else cast(param["low"])
+    high = None if param["high"] is None else cast(param["high"])
+    form, step = ("%d", 1) if base == "int" else _float_form(param, value)
+    return st.number_input(
+        label,
+        min_value=low,
+        max_value=high,
+        value=None if value is None else cast(value),
+        step=cast(step),
+        format=form,
+        placeholder="automatic",
+        help=help_,
+        key=key,
+    )
+
+
+def _float_form(param: Param, value: Any) -> tuple[str, float]:
+    """Digits and step that suit the size of a number: 0.0005 needs other ones than 50."""
+    size = abs(float(value if value else (param["default"] or param["low"] or 0)))
+    if size >= 10:
+        return "%.1f", 1.0
+    if size >= 0.1 or size == 0:
+        return ("%.3f", 0.001) if param["high"] is not None and param["high"] < 1 else ("%.2f", 0.1)
+    return "%.6f", 10.0 ** (len(f"{size:.0e}".split("e")[0]) - 1) * 1e-4

@@ -1,0 +1,62 @@
+"""Figures of background runs, for charts that move while a run works.
+
+``GET  /labelloom/metrics/{run}?after=ID``  the runs there are, and this run's points above ``ID``
+``POST /labelloom/runs/{run}/cancel``       asks it to stop
+``POST /labelloom/runs/{run}/resume``       queues it again, from its checkpoint
+
+Run 0 asks for the list of runs alone. A tab asks once a second while something runs, so an answer
+costs two small queries and no script of a page runs.
+"""
+
+from __future__ import annotations
+
+import time
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pages.routes.access import Caller, problem, reading, writing
+
+TEND_SECONDS = 5.0
+"""How often an asking tab makes the app look for workers that died."""
+_tended: dict[str, float] = {}
+
+
+async def figures(request: Request, who: Caller) -> Response:
+    """The runs, and what is new of one of them."""
+    run_id = int(request.path_params["run"])
+    after = int(request.query_params.get("after", 0))
+    return JSONResponse(
+        await run_in_threadpool(_figures, who, run_id, after), headers={"Cache-Control": "no-store"}
+    )
+
+
+def _figures(who: Caller, run_id: int, after: int) -> dict[str, object]:
+    desk = who.bench.train
+    runs = desk.runs()
+    if any(run.status in ("queued", "running") for run in runs):
+        now = time.monotonic()
+        if now - _tended.get(who.project, 0.0) >= TEND_SECONDS:
+            _tended[who.project] = now
+            if desk.tend():
+                runs = desk.runs()
+    points = desk.points(run_id, after=after) if run_id else []
+    return {"runs": [run.as_dict() for run in runs], "run": run_id, "points": points}
+
+
+async def act(request: Request, who: Caller) -> Response:
+    """Cancels or resumes a run."""
+    run_id, action = int(request.path_params["run"]), request.path_params["action"]
+    desk = who.bench.train
+    if action not in ("cancel", "resume"):
+        return problem(404, "A run can be cancelled or resumed.")
+    await run_in_threadpool(desk.cancel if action == "cancel" else desk.resume, run_id)
+    return JSONResponse({"runs": [run.as_dict() for run in await run_in_threadpool(desk.runs)]})
+
+
+routes = [
+    Route("/labelloom/metrics/{run:int}", reading(figures)),
+    Route("/labelloom/runs/{run:int}/{action}", writing(act), methods=["POST"]),
+]
