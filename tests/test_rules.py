@@ -12,9 +12,7 @@ from tools.write_docs import FOLDER, page, registries
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
-    path
-    for folder in ("sslcore", "pages", "benchmarks", "tools")
-    for path in (ROOT / folder).rglob("*.py")
+    path for folder in ("sslcore", "pages", "benchmarks", "tools") for path in (ROOT / folder).rglob("*.py")
 ]
 TEST_FOLDER = {
     "instant": "instant",
@@ -100,7 +98,8 @@ def test_scripts_never_write_markup_from_data():
 
 def test_the_apps_process_never_imports_torch():
     code = (
-        "import sys, importlib, pkgutil, sslcore.workbench, sslcore.commands, pages.routes, pages.components\n"
+        "import sys, importlib, pkgutil\n"
+        "import sslcore.workbench, sslcore.commands, pages.routes, pages.components\n"
         "for name in ('data', 'label', 'review', 'map', 'train', 'compare', 'export'):\n"
         "    importlib.import_module(f'sslcore.workbench.{name}')\n"
         "for name in ('instant.loop', 'queries', 'quality', 'graph', 'formats', 'importing', 'exporting'):\n"
@@ -118,5 +117,7 @@ def test_nothing_downloaded_or_secret_is_in_the_repository():
     if tracked.returncode:
         pytest.skip("not a git checkout")
     names = [line.split("\t", 1)[1] for line in tracked.stdout.splitlines()]
-    wrong = [n for n in names if n.endswith((".pt", ".safetensors", ".npy", ".npz", ".zip", ".gz", ".db", ".onnx"))]
+    wrong = [
+        n for n in names if n.endswith((".pt", ".safetensors", ".npy", ".npz", ".zip", ".gz", ".db", ".onnx"))
+    ]
     assert wrong == []

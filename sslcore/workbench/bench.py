@@ -209,12 +209,14 @@ class Workbench:
             (run.kind, run.recipe.get("encoder"))
             for run in self.store.runs.list(status=("queued", "running"))
         }
-        queued = []
-        for name in reversed(PREFERRED[self.modality]):
-            if not cache.is_complete(name, total) and ("features", name) not in waiting:
-                queued.append(self.store.runs.add("features", {"encoder": name}))
-            if not cache.has_map(name, total) and ("map", name) not in waiting:
-                queued.append(self.store.runs.add("map", {"encoder": name}))
+        strong, simple = PREFERRED[self.modality]
+        wanted = [("features", simple), ("features", strong), ("map", strong), ("map", simple)]
+        there = {"features": cache.is_complete, "map": cache.has_map}
+        queued = [
+            self.store.runs.add(kind, {"encoder": name})
+            for kind, name in wanted
+            if (kind, name) not in waiting and not there[kind](name, total)
+        ]
         if queued or waiting:
             ensure_worker(self.folder.parent, self.project)
         return queued

@@ -55,6 +55,7 @@ class Live:
         self._loops: dict[tuple[int, str, int], InstantLoop] = {}
         self._views: dict[str, tuple[float, View]] = {}
         self._chosen: dict[int, tuple[str, int, tuple[str, ...]]] = {}
+        self._fitted: dict[int, tuple[View, tuple[Any, ...], InstantResult]] = {}
         self._seen: dict[int, tuple[Any, ...]] = {}
         self._answers: dict[int, tuple[int, IntArray | None]] = {}
         self._run_proba: dict[tuple[int, int], FloatArray] = {}
@@ -90,6 +91,8 @@ class Live:
     def wait(self, task_id: int, *, version: int, seconds: float = 5.0) -> Snapshot:
         """The first snapshot that has seen annotation ``version``, or the newest after ``seconds``."""
         deadline = time.monotonic() + seconds
+        if self._thread is None:
+            self.refresh()
         self.poke()
         while True:
             snapshot = self.snapshot(task_id)
@@ -153,6 +156,7 @@ class Live:
         state = _frozen_copy(state)
         view, result = self._fit(state, views)
         proba_NC, follows = self._followed(state, adopted, view, result)
+        head_NC = None if proba_NC is None or result is None else result.head_proba_NC
         self._serial += 1
         key = self._key(state.task)
         self._snapshots[task_id] = Snapshot(
@@ -165,9 +169,9 @@ class Live:
             result=result,
             view=view,
             figure=self._figure(state, proba_NC, result, follows),
-            head_figure=self._figure(state, None if result is None else result.head_proba_NC, result, None),
+            head_figure=self._figure(state, head_NC, result, None),
             key_accuracy=_key_accuracy(state, key, proba_NC),
-            key_head_accuracy=_key_accuracy(state, key, None if result is None else result.head_proba_NC),
+            key_head_accuracy=_key_accuracy(state, key, head_NC),
             label_seconds=time.perf_counter() - start,
         )
         self._seen[task_id] = fingerprint
@@ -197,14 +201,18 @@ class Live:
         classes = len(state.task.classes)
         if state.task.kind not in ("single", "ordinal") or classes == 0 or not views:
             return (next(iter(views.values()), None), None)
+        label_N, rejected = state.training_label_N, state.rejected_pairs()
+        held = self._fitted.get(state.task.id)
         try:
             name = self._choose(state, views)
-            result = self._loop(state.task, views[name]).fit(
-                state.training_label_N, rejected=state.rejected_pairs()
-            )
+            same = held is not None and held[0] is views[name] and held[1] == (rejected, classes)
+            if held is not None and same and np.array_equal(held[2].label_N, label_N):
+                return views[name], held[2]  # an audit answer, a flag: nothing to learn from
+            result = self._loop(state.task, views[name]).fit(label_N, rejected=rejected)
         except DataError as error:  # such as a table of items × classes beyond this machine
             self.error = str(error)
             return next(iter(views.values())), None
+        self._fitted[state.task.id] = (views[name], (rejected, classes), result)
         return views[name], result
 
     def _loop(self, task: Task, view: View) -> InstantLoop:
@@ -252,7 +260,7 @@ class Live:
             if proba_NC is not None:
                 method = self.store.runs.get(adopted).recipe.get("method", "run")
                 return proba_NC, Follow("run", f"run {adopted} ({method})", "adopted by you", run_id=adopted)
-        if result is None or view is None:
+        if result is None or view is None or not (result.label_N >= 0).any():
             return None, Follow("none", "no predictions yet")
         title = f"{result.method} on {view.name}"
         return result.proba_NC, Follow("instant", title, result.reason, encoder=view.name)
