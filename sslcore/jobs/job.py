@@ -1,0 +1,133 @@
+"""What a piece of work is given: its run, the store, a folder, and a way to tell how far it is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sslcore.errors import StoreBusyError
+from sslcore.jobs.progress import Progress
+from sslcore.store import Run, Store
+from sslcore.store.runs import MetricRow
+
+BEAT = 2.0
+"""Seconds between heartbeats."""
+LOOK = 0.4
+"""Seconds between looks whether somebody wants the run to stop."""
+PATIENCE = 6.0
+"""Seconds after which work that does not heed a wish to stop is interrupted."""
+
+
+class Stopped(BaseException):
+    """The work shall stop now. No ``Exception``: code that shrugs off errors must not shrug it off."""
+
+
+@dataclass
+class Job:
+    """One run, as the code that does it sees it.
+
+    Args:
+        run: The row: kind, recipe, labels, seed.
+        store: The project.
+        folder: Where the run's files go.
+        progress: How far it is.
+    """
+
+    run: Run
+    store: Store
+    folder: Path
+    progress: Progress = field(default_factory=Progress)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _metrics: list[MetricRow] = field(default_factory=list)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def report(self, stage: str, done: float, total: float, *, note: str = "") -> None:
+        """Says how far the work is.
+
+        Raises:
+            Stopped: Somebody wants the run to stop.
+        """
+        self.tell(stage, done, total, note=note)
+        if self._stop.is_set():
+            raise Stopped
+
+    def tell(self, stage: str, done: float, total: float, *, note: str = "") -> None:
+        """As :meth:`report`, for work that asks :meth:`should_stop` itself."""
+        with self._guard:
+            self.progress.update(stage, done, total, note=note)
+
+    def metric(self, step: int, name: str, value: float, *, task: str | None = None) -> None:
+        """Adds a figure; it is in the store within a second."""
+        with self._guard:
+            self._metrics.append((step, name, float(value), task))
+
+    def should_stop(self) -> bool:
+        """Whether somebody wants the run to stop; for work that has something to save first."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Asks the work to stop."""
+        self._stop.set()
+
+    def flush(self) -> None:
+        """Writes the figures that are not stored yet."""
+        with self._guard:
+            rows, self._metrics = self._metrics, []
+        try:
+            self.store.runs.add_metrics(self.run.id, rows)
+        except StoreBusyError:
+            with self._guard:
+                self._metrics = rows + self._metrics
+            raise
+
+
+class Heart(threading.Thread):
+    """Beats while a job works: heartbeat, progress, figures, and whether it shall stop.
+
+    Args:
+        job: The job.
+        interrupt: Called once when the job has not stopped :data:`PATIENCE` seconds after it was asked.
+    """
+
+    def __init__(self, job: Job, *, interrupt: Callable[[], None]) -> None:
+        super().__init__(name=f"heart of run {job.run.id}", daemon=True)
+        self._job, self._interrupt = job, interrupt
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        """Until :meth:`end`."""
+        job, last = self._job, 0.0
+        told: dict[str, Any] = {}
+        asked: float | None = None
+        while not self._done.wait(LOOK):
+            now = time.monotonic()
+            try:
+                job.flush()
+                progress = job.progress.as_dict()
+                if now - last >= (BEAT if progress == told else BEAT / 2):
+                    if job.store.runs.heartbeat(job.run.id, progress):
+                        job.stop()
+                    last, told = now, progress
+                elif job.store.runs.get(job.run.id).cancel:
+                    job.stop()
+            except StoreBusyError:
+                continue  # the next beat tries again; thirty seconds of it pass for silence, rightly
+            except Exception:
+                if not (job.store.folder / "project.db").exists():
+                    job.stop()  # the project was deleted: there is nobody to work for
+                else:
+                    continue
+            if job.should_stop():
+                asked = asked or now
+                if now - asked > PATIENCE:
+                    self._interrupt()
+                    asked = now
+
+    def end(self) -> None:
+        """Stops beating; returns when the thread is done."""
+        self._done.set()
+        self.join(timeout=30)

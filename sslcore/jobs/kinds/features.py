@@ -1,0 +1,25 @@
+"""Features of an encoder for all items: recipe ``{"encoder": NAME}``. Goes on where it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sslcore.jobs.job import Job
+from sslcore.jobs.kinds import KINDS
+
+
+@KINDS.register("features", title="Features", family="job")
+def features(job: Job) -> Mapping[str, Any]:
+    """Computes what is missing, the neighbours and a first picture."""
+    from sslcore.features import Items
+    from sslcore.features.compute import compute_features
+
+    name = str(job.run.recipe["encoder"])
+    store = job.store
+    items = (
+        Items.of_texts(store.texts()) if store.modality == "text" else Items.of_images(store.media_paths())
+    )
+    found = compute_features(store.folder, name, items, report=job.report)
+    rows, dim = found.feature_ND.shape
+    return {"encoder": name, "rows": rows, "dim": dim}

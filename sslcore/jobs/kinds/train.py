@@ -1,0 +1,203 @@
+"""A training run: a recipe on the labels there were, predictions for all items afterwards.
+
+Recipe: that of :class:`sslcore.training.recipe.Recipe`, and ``tasks``, the names of the tasks learned.
+The labels are those up to the run's ``labels_upto``, without the audit split's, which only measures;
+flagged items take no part. Into ``runs/<id>/`` go ``proba_<task id>.npy`` (float16, N×C),
+``features.npy`` (float16, N×D), the checkpoint, and the model as a bundle under ``model/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sslcore.errors import DataError, TrainingError
+from sslcore.features.cache import FeatureCache
+from sslcore.features.files import write_array
+from sslcore.jobs.images import cached_images
+from sslcore.jobs.job import Job, Stopped
+from sslcore.jobs.kinds import KINDS
+from sslcore.shapes import FloatArray, IntArray
+from sslcore.store.fold import LabelState, TaskState
+
+if TYPE_CHECKING:
+    from sslcore.training.data import TrainingData
+    from sslcore.training.recipe import Recipe
+    from sslcore.training.run import TrainingResult
+
+HEAD_LEAST_AUDIT = 20
+"""Audit items below which the supervised head's accuracy is too rough to judge a run by."""
+
+
+@KINDS.register("train", title="Training", family="job")
+def train(job: Job) -> Mapping[str, Any]:
+    """Trains and writes the predictions."""
+    from sslcore.training.recipe import Recipe
+    from sslcore.training.run import train as run_training
+
+    wish = dict(job.run.recipe)
+    names = wish.pop("tasks", None)
+    recipe = Recipe.parse(wish)
+    states = _states(job, names)
+    job.report("data", 0, 1, note="Reading the items.")
+    data = training_data(job, recipe, states)
+    result = run_training(recipe, data, _Reporter(job), folder=job.folder, resume=True)
+    if result.cancelled:
+        raise Stopped
+    return _keep(job, recipe, states, result)
+
+
+def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> TrainingData:
+    """All that the run sees, from the store and the caches.
+
+    Raises:
+        StoreError: The recipe names features that are not complete.
+    """
+    from sslcore.training.data import TrainingData
+
+    store = job.store
+    raw: dict[str, Any] = {}
+    if recipe.encoder != "none":
+        raw["feature_ND"] = _features(job, recipe.encoder)
+    elif store.modality == "text":
+        raw["text_N"] = store.texts()
+    else:
+        raw["image_NXHW"] = cached_images(
+            store.folder, store.media_paths(), size=recipe.train_config.image_size, report=job.report
+        )
+    flagged_N = np.zeros(len(states[0].label_N), dtype=bool)
+    for state in states:
+        flagged_N |= state.flagged_N
+    return TrainingData(
+        modality=store.modality,
+        tasks=[_labels(state) for state in states],
+        key_N=_keys(job, states),
+        excluded_N=flagged_N,
+        baseline_accuracy=_head_accuracy(job, states),
+        encoder="" if recipe.encoder == "none" else recipe.encoder,
+        **raw,
+    )
+
+
+class _Reporter:
+    """What the training loop tells, told to the job."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def metric(self, step: int, name: str, value: float, *, task: str | None = None) -> None:
+        self._job.metric(step, name, value, task=task)
+
+    def progress(self, done: float, total: float, *, note: str = "") -> None:
+        self._job.tell("training", done, total, note=note)  # the loop asks whether to stop, and saves first
+
+    def should_cancel(self) -> bool:
+        return self._job.should_stop()
+
+
+def _states(job: Job, names: Sequence[str] | None) -> list[TaskState]:
+    state = LabelState(job.store, upto=job.run.labels_upto or None)
+    tasks = [job.store.task(name) for name in names] if names else job.store.tasks()
+    held = [state[task.id] for task in tasks if task.classes and task.kind in ("single", "ordinal")]
+    if not held:
+        raise TrainingError(
+            "There is no task to train: background runs learn single-choice and ordinal tasks. "
+            "Add one, label some items, and start the run again."
+        )
+    return held
+
+
+def _labels(state: TaskState) -> Any:
+    from sslcore.training.data import TaskLabels
+
+    audit_A = state.audit_row_A
+    audit_A = audit_A[state.label_N[audit_A] >= 0]
+    return TaskLabels(
+        name=state.task.name,
+        kind=state.task.kind,
+        classes=len(state.task.classes),
+        label_N=state.training_label_N,
+        audit_row_A=audit_A,
+        audit_label_A=state.label_N[audit_A],
+    )
+
+
+def _features(job: Job, encoder: str) -> FloatArray:
+    feature_ND = FeatureCache(job.store.folder).load(encoder).feature_ND
+    if len(feature_ND) != job.store.count():
+        raise DataError(
+            f"The features of {encoder!r} cover {len(feature_ND):,} of {job.store.count():,} items. "
+            "Wait until those of the new items are computed, then start the run again."
+        )
+    return feature_ND
+
+
+def _keys(job: Job, states: Sequence[TaskState]) -> dict[str, IntArray] | None:
+    """The answer key by task; None without one. For figures alone."""
+    item_id_N = job.store.item_ids()
+    held: dict[str, IntArray] = {}
+    for state in states:
+        answers = job.store.answers(state.task.id)
+        if answers:
+            key_N = np.full(len(item_id_N), -1, dtype=np.int64)
+            key_N[np.searchsorted(item_id_N, list(answers))] = list(answers.values())
+            held[state.task.name] = key_N
+    return held or None
+
+
+def _head_accuracy(job: Job, states: Sequence[TaskState]) -> dict[str, float] | None:
+    """Audit accuracy of the supervised head on the best features there are, to hold the run against."""
+    from sslcore.instant.loop import InstantLoop
+    from sslcore.instant.view import View
+
+    cache, n = FeatureCache(job.store.folder), job.store.count()
+    best: dict[str, float] = {}
+    for encoder in (name for name in cache.available() if cache.is_complete(name, n)):
+        view = View.load(cache.folder(encoder))
+        for state in states:
+            row_A, label_N = state.audit_row_A, state.training_label_N
+            if len(row_A) < HEAD_LEAST_AUDIT or len(np.unique(label_N[label_N >= 0])) < 2:
+                continue
+            loop = InstantLoop([view], classes=len(state.task.classes), seed=0)
+            said_A = loop.fit(label_N).head_proba_NC[row_A].argmax(axis=1)
+            accuracy = float((said_A == state.label_N[row_A]).mean())
+            best[state.task.name] = max(best.get(state.task.name, 0.0), accuracy)
+    return best or None
+
+
+def _keep(job: Job, recipe: Recipe, states: Sequence[TaskState], result: TrainingResult) -> dict[str, Any]:
+    """Writes predictions, features and model; returns the run's figures."""
+    from sslcore.training.bundle import save_bundle
+
+    by_name = {state.task.name: state for state in states}
+    for name, proba_NC in result.proba.items():
+        write_array(job.folder / f"proba_{by_name[name].task.id}.npy", proba_NC.astype(np.float16))
+    if len(result.feature_ND):
+        write_array(job.folder / "features.npy", result.feature_ND.astype(np.float16))
+    figures = {name: _figures(result.metrics, name) for name in result.proba}
+    first: dict[str, Any] = next(iter(figures.values()), {})
+    classes = {name: by_name[name].task.class_names for name in result.proba}
+    card = {"method": recipe.method, "run": job.run.id, "seed": recipe.seed, "steps": result.steps}
+    save_bundle(job.folder / "model", result.predictor, classes, card | {"figures": figures})
+    return {
+        "audit_accuracy": first.get("audit_accuracy"),
+        "key_accuracy": first.get("key_accuracy"),
+        "tasks": figures,
+        "steps": result.steps,
+        "seconds": round(result.seconds, 1),
+        "note": " ".join(result.metrics.get("notes", ())),
+    }
+
+
+def _figures(metrics: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The last figures of one task, classwise ones left to the metric rows."""
+    return {
+        name: value[task]
+        for name, value in metrics.items()
+        if isinstance(value, Mapping) and task in value and "/" not in name
+    }
+
+
+__all__ = ["train", "training_data"]
