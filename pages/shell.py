@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
+from pages.components.words import duration, figure, plain, plural
 from pages.routes.access import mint
 from sslcore.store import Task, projects
 from sslcore.workbench import Workbench
@@ -11,7 +15,7 @@ from sslcore.workbench import Workbench
 
 def annotator() -> str:
     """Whose name stands beside the labels."""
-    return str(st.session_state.get("annotator", "me"))
+    return str(st.session_state.get("annotator") or "me").strip()[:60] or "me"
 
 
 def token() -> str:
@@ -62,17 +66,58 @@ def task(workbench: Workbench) -> Task:
 
 
 def sidebar() -> None:
-    """Project, task, and what runs in the background."""
+    """Project, task, where we stand, what runs in the background, and who is labelling."""
     names = projects()
+    if not names:
+        return
+    current = current_project()
+    chosen = st.sidebar.selectbox("Project", names, index=names.index(current) if current in names else 0)
+    if chosen != current:
+        choose(chosen)
+        st.rerun()
+    workbench = Workbench.open(chosen, follow=True)
+    tasks = workbench.tasks()
+    if len(tasks) > 1:
+        st.sidebar.selectbox("Task", [t.name for t in tasks], key=f"task:{workbench.project}")
     with st.sidebar:
-        if not names:
-            return
-        current = current_project()
-        chosen = st.selectbox("Project", names, index=names.index(current) if current in names else 0)
-        if chosen != current:
-            choose(chosen)
-            st.rerun()
-        workbench = Workbench.open(chosen, follow=True)
-        tasks = workbench.tasks()
-        if len(tasks) > 1:
-            st.selectbox("Task", [t.name for t in tasks], key=f"task:{workbench.project}")
+        standing(workbench, task(workbench) if tasks else None)
+        st.text_input(
+            "Your name",
+            value=annotator(),
+            max_chars=60,
+            key="annotator",
+            help="Stands beside the labels that you give.",
+        )
+
+
+@st.fragment(run_every=2.0)
+def standing(workbench: Workbench, current: Task | None) -> None:
+    """Labels so far, how right the rest is, and the background work; renewed every two seconds."""
+    if current is not None:
+        snapshot = workbench.snapshot(current)
+        labelled, items = int(snapshot.state.labelled_N.sum()), len(snapshot.state.label_N)
+        value, words = figure(snapshot.figure)
+        st.caption(f"{labelled:,} of {plural(items, 'item')} labelled")
+        if snapshot.figure.accuracy is not None:
+            st.caption(f"The rest: **{value}** right, {words}")
+    if workbench.live.error:
+        st.warning(plain(workbench.live.error), icon="⚠️")
+    live = workbench.store.runs.list(status=("queued", "running"))
+    for run in [run for run in live if run.status == "running"]:
+        done, total = float(run.progress.get("done") or 0), float(run.progress.get("total") or 0)
+        left = run.progress.get("eta")
+        words = f"{_doing(run.kind, run.recipe)}" + (f", {duration(left)} left" if left else "")
+        st.progress(min(1.0, done / total) if total else 0.0, words)
+    waiting = sum(run.status == "queued" for run in live)
+    if waiting:
+        st.caption(f"{plural(waiting, 'piece')} of work waiting")
+
+
+def _doing(kind: str, recipe: Mapping[str, Any]) -> str:
+    """What a run does, in two or three words."""
+    what = plain(recipe.get("encoder") or "")
+    if kind == "train":
+        return f"Training {plain(recipe.get('method', ''))}"
+    return {"features": f"Features {what}", "map": f"Map of {what}", "import": "Importing"}.get(
+        kind, plain(kind)
+    )
