@@ -1,0 +1,508 @@
+/**
+ * The label card: one sample, the classes, and a key for everything.
+ *
+ * What a key does is seen in the next frame; storing, asking and refitting happen behind it. Streamlit
+ * calls the default export again whenever the data of the component changes, and its return value only
+ * when the component goes, so one view is kept on the root element and told what is new.
+ */
+import { button, count, el, percent } from "./dom.js";
+import { Figures } from "./figures.js";
+import { Finder, Legend } from "./finder.js";
+import { Grid, SIZES } from "./grid.js";
+import { Outbox } from "./journal.js";
+import { DEFAULT_KEYS, keyLabel, listen } from "./keys.js";
+import { Questions } from "./questions.js";
+import { Pictures, Sample } from "./sample.js";
+
+/** More classes than this are not all listed; the finder reaches the rest. */
+const MOST_LISTED = 40;
+const PRELOADED = 15;
+const LOOK_EVERY = 4000;
+const HINT_STAYS = 4000;
+
+/** What each task was last shown as, for coming back from another page. @type {Map<string, any>} */
+const lastSeen = new Map();
+
+/** @param {{parentElement: any, data: any}} component */
+export default function mount({ parentElement, data }) {
+  const root = parentElement.querySelector(".loom");
+  const about = `${data.project}\n${data.task.id}`;
+  if (root.view && root.view.about !== about) {
+    root.view.dispose();
+    root.view = null;
+  }
+  if (root.view) root.view.update(data);
+  else root.view = new LabelView(root, data, about);
+  return () => {
+    root.view?.dispose();
+    root.view = null;
+  };
+}
+
+class LabelView {
+  /**
+   * @param {any} root
+   * @param {any} data
+   * @param {string} about
+   */
+  constructor(root, data, about) {
+    this.root = root;
+    this.about = about;
+    this.data = data;
+    this.ending = new AbortController();
+    const { signal } = this.ending;
+    this.outbox = Outbox.of(data.project, data.token);
+    this.questions = Questions.of(this.outbox, { project: data.project, task: data.task.id, order: data.order });
+    this.mode = lastSeen.get(about)?.mode ?? "card";
+    this.pictures = new Pictures();
+    this.pictures.token = data.token;
+    this.figures = new Figures();
+    this.sample = new Sample(this.pictures);
+    this.grid = new Grid(this.questions, this.pictures, {
+      info: (position) => this.data.task.classes[position],
+      say: (text) => this.say(text),
+      painted: () => this._paintGridStatus(),
+    });
+    this.grid.size = lastSeen.get(about)?.size ?? SIZES[0];
+    this.finder = new Finder({
+      token: () => this.data.token,
+      task: () => this.data.task,
+      label: (position) => this.label(position),
+      open: (card) => this._goTo(card),
+      closed: () => this.root.focus({ preventScroll: true }),
+    });
+    this.legend = new Legend();
+    this._build();
+    this._bind();
+    listen((name) => this._lookup(name), signal);
+    this.outbox.subscribe((news) => this._heard(news), signal);
+    this.questions.subscribe(() => this._renewed(), signal);
+    const looking = setInterval(() => this.questions.look(), LOOK_EVERY);
+    signal.addEventListener("abort", () => clearInterval(looking));
+    this.questions.useOrder(data.order);
+    this.questions.renew();
+    this._show(this.mode);
+  }
+
+  /** @param {any} data */
+  update(data) {
+    const classes = JSON.stringify(data.task.classes) !== JSON.stringify(this.data.task.classes);
+    const order = data.order !== this.data.order;
+    this.data = data;
+    this.pictures.token = data.token;
+    Outbox.of(data.project, data.token);
+    this._bind();
+    if (classes) this._buildChoices();
+    this.questions.useOrder(data.order);
+    // Whoever chose the order with the mouse goes on with keys: the focus must not stay on the widget.
+    if (order) this.root.focus({ preventScroll: true });
+    if (classes) this.questions.renew();
+    this.paint();
+  }
+
+  dispose() {
+    this.ending.abort();
+    this.grid.close();
+    clearTimeout(this._hint);
+    lastSeen.set(this.about, { mode: this.mode, size: this.grid.size });
+  }
+
+  // --- building ---------------------------------------------------------------------------
+
+  _build() {
+    this.saved = el("span", { class: "saved", role: "status", data: { testid: "saved" } });
+    this.why = el("p", { class: "why", data: { testid: "why" } });
+    this.hint = el("p", { class: "hint", role: "status", hidden: true });
+    this.banner = el("p", { class: "banner", data: { testid: "banner" } });
+    this.blank = el("div", { class: "empty", data: { testid: "empty" } });
+    this.choices = el("div", { class: "choices", role: "group", "aria-label": "Classes" });
+    this.more = el("p", { class: "quiet" });
+    this.tools = el("div", { class: "tools" });
+    this.gridStatus = el("span", { class: "quiet", data: { testid: "grid-status" } });
+    this.sizes = el("span", { class: "sizes", role: "group", "aria-label": "Samples a page" });
+    this.gridBar = el("div", { class: "grid-bar" }, this.gridStatus, this.sizes);
+    this.stage = el("div", { class: "stage" });
+    this.root.replaceChildren(
+      this.figures.root,
+      this.figures.note,
+      el(
+        "div",
+        { class: "desk" },
+        el("div", { class: "left" }, this.banner, this.gridBar, this.stage, this.why, this.hint),
+        el("div", { class: "right" }, this.choices, this.more, this.tools, this.saved),
+      ),
+      this.finder.root,
+      this.legend.root,
+    );
+    this._buildChoices();
+    this._buildTools();
+    this.sizes.append(
+      ...SIZES.map((size) => button({ on: { click: () => this._resize(size) }, data: { size } }, String(size))),
+    );
+  }
+
+  _buildTools() {
+    const keys = this._keys();
+    const tool = (name, text, run) => {
+      const first = keys[name][0];
+      const properties = {
+        class: `tool ${name}`,
+        "aria-keyshortcuts": keys[name].map((key) => key.replaceAll("Ctrl", "Control")).join(" "),
+        "aria-label": text,
+        data: { testid: `tool-${name}` },
+        on: { click: () => run() },
+      };
+      return (this[`_${name}Tool`] = button(properties, el("kbd", {}, keyLabel(first)), el("span", {}, text)));
+    };
+    this.tools.replaceChildren(
+      tool("accept", "Accept", () => this.accept()),
+      tool("reject", "Reject", () => this.reject()),
+      tool("skip", "Skip", () => this.skip()),
+      tool("flag", "Flag", () => this.flag()),
+      tool("undo", "Undo", () => this.undo()),
+      tool("redo", "Redo", () => this.redo()),
+      tool("back", "Back", () => this.back()),
+      tool("on", "Forward", () => this.on()),
+      tool("grid", "Grid", () => this.toggleGrid()),
+      tool("find", "Find", () => this.finder.open()),
+      tool("legend", "Keys", () => this.legend.open(this._keys())),
+    );
+  }
+
+  _buildChoices() {
+    const { classes } = this.data.task;
+    const few = classes.length <= MOST_LISTED;
+    /** @type {Map<number, any>} */
+    this._choiceOf = new Map();
+    this.choices.replaceChildren(...(few ? classes.map((info) => this._choice(info)) : []));
+    this.more.hidden = classes.length <= 20;
+    this.more.textContent = few ? "" : `${count(classes.length)} classes: the most probable are listed. `;
+    this.more.append("Press / and type to find a class.");
+  }
+
+  /** @param {any} info */
+  _choice(info) {
+    const chip = el("i", { class: "chip" });
+    chip.style.background = info.colour;
+    const bar = el("i", { class: "bar" });
+    bar.style.background = info.colour;
+    const sure = el("span", { class: "sure" });
+    const root = button(
+      {
+        class: "choice",
+        "aria-label": info.name,
+        "aria-keyshortcuts": info.key ?? null,
+        data: { position: info.position },
+        on: { click: () => this.label(info.position) },
+      },
+      bar,
+      el("kbd", {}, info.key ? keyLabel(info.key) : " "),
+      chip,
+      el("span", { class: "name" }, info.name),
+      el("span", { class: "spark", "aria-hidden": "true" }, "✨"),
+      sure,
+    );
+    this._choiceOf.set(info.position, { root, bar, sure });
+    return root;
+  }
+
+  // --- keys -------------------------------------------------------------------------------
+
+  _keys() {
+    return { ...DEFAULT_KEYS, ...this.data.keys };
+  }
+
+  _bind() {
+    const actions = {
+      accept: () => this.accept(),
+      reject: () => this.reject(),
+      skip: () => this.skip(),
+      flag: () => this.flag(),
+      undo: () => this.undo(),
+      redo: () => this.redo(),
+      back: () => this.back(),
+      on: () => this.on(),
+      grid: () => this.toggleGrid(),
+      find: () => this.finder.open(),
+      legend: () => this.legend.open(this._keys()),
+      close: () => this.mode === "grid" && this.grid.chooseNone(),
+      pageDown: () => this._page(1),
+      pageUp: () => this._page(-1),
+    };
+    /** @type {Map<string, () => void>} */
+    this._bound = new Map();
+    for (const [name, keys] of Object.entries(this._keys()))
+      for (const key of keys) if (actions[name]) this._bound.set(key, actions[name]);
+    for (const info of this.data.task.classes)
+      if (info.key) this._bound.set(info.key, () => this.label(info.position));
+    this._gridBound = new Map([
+      ["ArrowUp", () => this.grid.move(-1, true)],
+      ["ArrowDown", () => this.grid.move(1, true)],
+      ["ArrowLeft", () => this.grid.move(-1, false)],
+      ["ArrowRight", () => this.grid.move(1, false)],
+      ["Space", () => this.grid.toggle()],
+      ["Ctrl+A", () => this.grid.chooseAll()],
+    ]);
+  }
+
+  /** @param {string} name */
+  _lookup(name) {
+    if (this.legend.isOpen) return ["Escape", "?", "Enter", "Space"].includes(name) ? () => this.legend.close() : null;
+    if (this.finder.isOpen) return name === "Escape" ? () => this.finder.close() : null;
+    if (this.mode === "grid" && this._gridBound.has(name)) return this._gridBound.get(name);
+    return this._bound.get(name) ?? null;
+  }
+
+  // --- what keys and buttons do -------------------------------------------------------------
+
+  /** @param {number} position */
+  label(position) {
+    if (this.mode === "grid") return this.grid.label(position);
+    const entry = this.questions.current;
+    if (!entry) return;
+    this.questions.answer("label", [entry], [position]);
+    this.paint();
+  }
+
+  accept() {
+    if (this.mode === "grid") return this.grid.accept();
+    const entry = this._suggested("accept");
+    if (!entry) return;
+    this.questions.answer("accept", [entry], [entry.card.suggestion[0]]);
+    this.paint();
+  }
+
+  reject() {
+    if (this.mode === "grid") return this.grid.reject();
+    const entry = this._suggested("reject");
+    if (!entry) return;
+    this.questions.answer("reject", [entry], [entry.card.suggestion[0]]);
+    this.paint();
+  }
+
+  /** @param {string} what */
+  _suggested(what) {
+    const entry = this.questions.current;
+    if (!entry) return null;
+    if (entry.card.suggestion) return entry;
+    const blind = "An audit question has no suggestion: choose a class, skip it, or flag it.";
+    this.say(entry.card.audit ? blind : `There is no suggestion to ${what} yet: choose a class.`);
+    return null;
+  }
+
+  skip() {
+    const entry = this.questions.current;
+    if (this.mode === "grid" || !entry) return;
+    this.questions.answer("skip", [entry], [null]);
+    this.paint();
+  }
+
+  flag() {
+    if (this.mode === "grid") return this.grid.flag();
+    const entry = this.questions.current;
+    if (!entry) return;
+    this.questions.flag(entry);
+    this.paint();
+  }
+
+  undo() {
+    if (!this.questions.undo()) this.say("There is nothing to undo.");
+    this._afterUndo();
+  }
+
+  redo() {
+    if (!this.questions.redo()) this.say("There is nothing to do again.");
+    this._afterUndo();
+  }
+
+  _afterUndo() {
+    if (this.mode === "grid") this.grid.returned();
+    this.paint();
+  }
+
+  back() {
+    this.questions.back();
+    this.paint();
+  }
+
+  on() {
+    this.questions.on();
+    this.paint();
+  }
+
+  toggleGrid() {
+    this._show(this.mode === "grid" ? "card" : "grid");
+  }
+
+  /** @param {any} card */
+  _goTo(card) {
+    this.questions.jump(card);
+    this._show("card");
+  }
+
+  /** @param {1|-1} direction */
+  _page(direction) {
+    if (this.mode === "card") this.sample.scroll(direction);
+    else this.stage.scrollBy({ top: direction * this.stage.clientHeight * 0.85 });
+  }
+
+  /** @param {number} size */
+  _resize(size) {
+    this.grid.resize(size);
+    this.paint();
+  }
+
+  /** @param {string} mode */
+  _show(mode) {
+    this.mode = mode;
+    this.root.dataset.view = mode;
+    this.gridBar.hidden = mode !== "grid";
+    if (mode === "grid") {
+      this.questions.cursor = -1;
+      this.stage.replaceChildren(this.grid.root);
+      this.grid.open();
+    } else {
+      this.grid.close();
+      this.stage.replaceChildren(this.sample.root, this.blank);
+    }
+    lastSeen.set(this.about, { mode, size: this.grid.size });
+    this.paint();
+  }
+
+  // --- news -------------------------------------------------------------------------------
+
+  /** @param {{stored?: any[], refused?: {seq: number, error: string}[]}} news */
+  _heard(news) {
+    this._paintSaved();
+    if (news.refused?.length) this.say(`Not stored: ${news.refused[0].error}`);
+    if (news.stored?.length) this.questions.renewLater();
+  }
+
+  _renewed() {
+    if (this.mode === "grid") this.grid.fill();
+    this.paint();
+  }
+
+  // --- painting ---------------------------------------------------------------------------
+
+  paint() {
+    const entry = this.questions.current;
+    this.root.dataset.item = entry ? entry.card.item_id : "";
+    this.root.dataset.audit = String(Boolean(entry?.card.audit));
+    if (this.mode === "card") this._paintCard(entry);
+    else {
+      this._paintChoices(null);
+      this.banner.hidden = true;
+      this.why.textContent = "Arrows move, Space chooses, a class key labels what is chosen, Enter accepts it, or all.";
+    }
+    this._undoTool.disabled = !this.questions.actions.length;
+    this._redoTool.disabled = !this.questions.undone.length;
+    this.figures.paint(this.questions.progress, this.questions.since);
+    this._paintSaved();
+    this._preloadSoon();
+  }
+
+  /** @param {import("./questions.js").Entry | undefined} entry */
+  _paintCard(entry) {
+    this.sample.paint(entry?.card ?? null);
+    this.sample.root.hidden = !entry;
+    this.blank.hidden = Boolean(entry);
+    if (entry) {
+      entry.shownAt ||= performance.now();
+      this.why.textContent = entry.card.why;
+    } else {
+      this.why.textContent = "";
+      this.blank.textContent = this._nothing();
+    }
+    this.why.classList.toggle("audit", Boolean(entry?.card.audit));
+    this._paintChoices(entry ?? null);
+    this._paintBanner(entry);
+    this._flagTool.setAttribute("aria-pressed", String(Boolean(entry?.flagged)));
+    const suggested = Boolean(entry?.card.suggestion);
+    this._acceptTool.disabled = this._rejectTool.disabled = !suggested;
+    this._backTool.disabled = !this.questions.done.length || this.questions.cursor === 0;
+    this._onTool.disabled = !this.questions.lookingBack;
+  }
+
+  _nothing() {
+    if (!this.data.task.classes.length) return "This task has no classes yet. Add the first one above.";
+    if (this.questions.trouble) return `The questions cannot be fetched: ${this.questions.trouble}`;
+    if (!this.questions.exhausted) return "Loading…";
+    return "Nothing left to ask: every item has a label or was set aside. Look at the machine's doubts on the Review page.";
+  }
+
+  /** @param {import("./questions.js").Entry | undefined} entry */
+  _paintBanner(entry) {
+    const parts = [];
+    const name = (position) => this.data.task.classes[position]?.name ?? "?";
+    if (entry?.card.audit) parts.push("Audit question");
+    if (entry?.given) {
+      const { verb, value } = entry.given;
+      const told = { label: `you said ${name(value)}`, accept: `you accepted ${name(value)}` };
+      Object.assign(told, { reject: `you said it is not ${name(value)}`, skip: "you skipped it" });
+      parts.push(`Looking back: ${told[verb]}. A class key changes it, → goes on`);
+    } else if (entry && entry.card.label !== null) {
+      parts.push(`Has the label ${name(entry.card.label)} (${entry.card.source})`);
+    } else if (entry?.card.skipped) parts.push("Was skipped before");
+    if (entry?.flagged) parts.push("⚑ flagged");
+    this.banner.hidden = !parts.length;
+    const text = parts.join(" · ");
+    if (this.banner.textContent !== text) this.banner.textContent = text;
+  }
+
+  /** @param {import("./questions.js").Entry | null} entry */
+  _paintChoices(entry) {
+    const { classes } = this.data.task;
+    const proba = new Map(entry?.card.proba ?? []);
+    if (classes.length > MOST_LISTED) {
+      const listed = proba.size ? [...proba.keys()] : classes.slice(0, 20).map((info) => info.position);
+      if (entry?.given?.value !== undefined && entry.given.value !== null) listed.unshift(entry.given.value);
+      this._choiceOf.clear();
+      this.choices.replaceChildren(...[...new Set(listed)].map((position) => this._choice(classes[position])));
+    }
+    const suggested = entry?.card.suggestion?.[0] ?? -1;
+    const given = entry?.given && entry.given.verb !== "skip" ? entry.given : null;
+    const held = given && given.verb !== "reject" ? given.value : (given ? null : (entry?.card.label ?? null));
+    for (const [position, { root, bar, sure }] of this._choiceOf) {
+      const p = proba.get(position) ?? 0;
+      bar.style.transform = `scaleX(${p})`;
+      const text = p >= 0.005 ? percent(p) : "";
+      if (sure.textContent !== text) sure.textContent = text;
+      root.classList.toggle("suggested", position === suggested);
+      root.classList.toggle("given", position === held);
+      root.setAttribute("aria-pressed", String(position === held));
+    }
+  }
+
+  _paintGridStatus() {
+    this.gridStatus.textContent = this.grid.status;
+    for (const node of this.sizes.children)
+      node.setAttribute("aria-pressed", String(Number(node.dataset.size) === this.grid.size));
+    this._acceptTool.disabled = this._rejectTool.disabled = false;
+  }
+
+  _paintSaved() {
+    const waiting = this.outbox.pending.length;
+    const state = this.outbox.state;
+    const text = { saved: "✓ saved", saving: "saving…", offline: `⚠ ${this.outbox.trouble} – ${count(waiting)} waiting` };
+    this.saved.dataset.state = state;
+    if (this.saved.textContent !== text[state]) this.saved.textContent = text[state];
+  }
+
+  /** @param {string} text */
+  say(text) {
+    this.hint.textContent = text;
+    this.hint.hidden = false;
+    clearTimeout(this._hint);
+    this._hint = setTimeout(() => (this.hint.hidden = true), HINT_STAYS);
+  }
+
+  _preloadSoon() {
+    if (this._preloading || this.mode !== "card") return;
+    this._preloading = true;
+    setTimeout(() => {
+      this._preloading = false;
+      this.pictures.preload(this.questions.ahead.slice(0, PRELOADED).map((entry) => entry.card), 1024);
+    }, 0);
+  }
+}

@@ -1,0 +1,107 @@
+/** The strip above the card: how far we are, how good the machine is, and how that is known. */
+import { count, el, share } from "./dom.js";
+
+export class Figures {
+  constructor() {
+    this.mine = el("b");
+    this.everyone = el("b");
+    this.done = el("b");
+    this.bar = el("i");
+    this.accuracy = el("b", { data: { testid: "accuracy" } });
+    this.range = el("span", { class: "quiet" });
+    this.source = el("span", { class: "tag", data: { testid: "figure-source" } });
+    this.head = el("span");
+    this.key = el("span", { data: { testid: "key-accuracy" } });
+    this.model = el("span", { class: "quiet", data: { testid: "follows" } });
+    this.note = el("div", { class: "note", role: "status", hidden: true });
+    this._encoder = null;
+    this.root = el(
+      "header",
+      { class: "figures" },
+      el("div", { class: "stat" }, label("Mine"), this.mine),
+      el("div", { class: "stat" }, label("Everyone"), this.everyone),
+      el(
+        "div",
+        { class: "stat wide" },
+        label("Labelled"),
+        this.done,
+        el("span", { class: "meter", "aria-hidden": "true" }, this.bar),
+      ),
+      el("div", { class: "stat wide" }, label("Estimated accuracy"), this.accuracy, this.range, this.source),
+      el("div", { class: "stat" }, label("Linear head alone"), this.head),
+      (this.keyStat = el("div", { class: "stat", hidden: true }, label("Against the answer key"), this.key)),
+      el("div", { class: "stat wide" }, label("Predictions from"), this.model),
+    );
+  }
+
+  /**
+   * @param {any} progress
+   * @param {number} since Labels given since `progress` was told.
+   */
+  paint(progress, since) {
+    if (!progress) return;
+    const labelled = progress.labelled + since;
+    set(this.mine, count(progress.mine + since));
+    set(this.everyone, count(progress.everyone + since));
+    set(this.done, `${count(labelled)} of ${count(progress.items)}`);
+    this.bar.style.transform = `scaleX(${progress.items ? Math.min(1, labelled / progress.items) : 0})`;
+    this._accuracy(progress);
+    const head = progress.head_figure.accuracy.value;
+    set(this.head, head === null ? "–" : share(head));
+    this.head.title = "The supervised linear model on the same labels: what the rest of the machinery is worth.";
+    this.keyStat.hidden = progress.key_accuracy === null;
+    if (progress.key_accuracy !== null) set(this.key, share(progress.key_accuracy));
+    this.keyStat.title =
+      "This set comes with its answers. This is the share of items without a label that the machine gets " +
+      "right. It is shown only, and never used for a decision.";
+    set(this.model, progress.follows);
+    this.model.title = progress.reason;
+    this._takeover(progress);
+  }
+
+  _accuracy(progress) {
+    const { accuracy, size, source } = progress.figure;
+    if (accuracy.value === null) {
+      set(this.accuracy, "–");
+      set(this.range, "");
+      set(this.source, progress.follows === "no predictions yet" ? "no model yet" : "label some more");
+      this.source.dataset.kind = "none";
+      return;
+    }
+    set(this.accuracy, share(accuracy.value));
+    set(this.range, `${share(accuracy.low)} – ${share(accuracy.high)}`);
+    const audit = source === "audit";
+    set(this.source, audit ? `audit ${size}` : `rough, ${size} labels`);
+    this.source.dataset.kind = audit ? "audit" : "rough";
+    this.source.title = audit
+      ? `From ${size} random items that are never trained on, with a 90 % interval.`
+      : `From labels left out in turn (${progress.audit} audit answers so far, 20 make it sound), with a 90 % interval.`;
+  }
+
+  _takeover(progress) {
+    const encoder = progress.encoder;
+    if (this._encoder && encoder && encoder !== this._encoder) {
+      set(this.note, `Predictions now come from ${encoder} (before: ${this._encoder}).`);
+      this.note.hidden = false;
+      setTimeout(() => (this.note.hidden = true), 30_000);
+    }
+    if (progress.error) {
+      set(this.note, `The predictions are not up to date: ${progress.error}`);
+      this.note.hidden = false;
+    }
+    this._encoder = encoder ?? this._encoder;
+  }
+}
+
+/** @param {string} text */
+function label(text) {
+  return el("span", { class: "label" }, text);
+}
+
+/**
+ * @param {HTMLElement} node
+ * @param {string} text
+ */
+function set(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
