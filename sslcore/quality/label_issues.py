@@ -1,10 +1,11 @@
 """Labels that are probably wrong.
 
-Confident learning, Northcutt, Jiang & Chuang 2021 (JAIR 70), by ``cleanlab``: ranked by
-self-confidence, the out-of-fold probability of the given label; flagged where the item counts as
-another class above that class's own mean confidence.
-With neighbours given, the probabilities are first multiplied by the leave-one-out vote of the K
-nearest labelled items (a product of experts): the two err on different items.
+Probabilities alone: confident learning, Northcutt, Jiang & Chuang 2021 (JAIR 70), by ``cleanlab``; ranked
+by self-confidence (the out-of-fold probability of the given label), flagged by noise rate.
+With neighbours: the probabilities are multiplied by the leave-one-out vote of the nearest labelled items
+(a product of experts that err on different items), and the label is judged by Bayes: of labels a share ε
+is wrong, evenly among the other classes, so ``P(wrong) = a / (a + b)`` with ``a = ε (1 − q_g) / (C − 1)``,
+``b = (1 − ε) q_g``; ε is the mean of ``P(wrong)``, found by iteration (EM). Flagged above ½.
 The probabilities must come from models that did not see the item, or every label looks right.
 """
 
@@ -24,15 +25,18 @@ class Issues:
 
     Attributes:
         row_ranked: All positions 0 … L−1 of the input, most suspicious first.
-        score: ``1 − quality`` of each, in the same order: 1 is surely wrong.
+        score: How wrong each looks, in the same order, 0 … 1: with neighbours the probability that it
+            is wrong, else ``1 − self-confidence``.
         suggested: The class that fits best, in the same order.
         flagged: Whether it is held to be wrong, in the same order.
+        noise_rate: Estimated share of wrong labels.
     """
 
     row_ranked: IntArray
     score: FloatArray
     suggested: IntArray
     flagged: BoolArray
+    noise_rate: float
 
     @property
     def flagged_rows(self) -> IntArray:
@@ -65,16 +69,42 @@ def label_issues(
     _check(proba_LC, label_L)
     if len(label_L) == 0:
         nothing = np.empty(0, dtype=np.int64)
-        return Issues(nothing, np.empty(0), nothing, np.empty(0, dtype=bool))
+        return Issues(nothing, np.empty(0), nothing, np.empty(0, dtype=bool), 0.0)
     if vote_LC is not None:
-        proba_LC = proba_LC * (np.asarray(vote_LC) + 1.0 / (10 * proba_LC.shape[1]))
-    proba_LC = proba_LC / np.maximum(proba_LC.sum(axis=1, keepdims=True), 1e-12)
-    if len(np.unique(label_L)) < 2:  # nothing to compare with: no verdict, self-confidence alone
-        quality_L, flagged_L = proba_LC[np.arange(len(label_L)), label_L], np.zeros(len(label_L), bool)
+        # a tenth of a vote for every class: neighbours may doubt a class but not rule it out
+        proba_LC = proba_LC * (_as_wide(vote_LC, proba_LC.shape[1]) + 0.1 / proba_LC.shape[1])
+    proba_LC = proba_LC / np.maximum(proba_LC.sum(axis=1, keepdims=True), 1e-300)
+    given_L = proba_LC[np.arange(len(label_L)), label_L]
+    if len(np.unique(label_L)) < 2:  # nothing to compare with: no verdict
+        wrong_L, flagged_L, noise_rate = 1 - given_L, np.zeros(len(label_L), dtype=bool), 0.0
+    elif vote_LC is None:
+        wrong_L, flagged_L = _confident_learning(proba_LC, label_L)
+        noise_rate = float(flagged_L.mean())
     else:
-        quality_L, flagged_L = _confident_learning(proba_LC, label_L)
-    order_L = np.argsort(quality_L, kind="stable")
-    return Issues(order_L, 1 - quality_L[order_L], proba_LC.argmax(axis=1)[order_L], flagged_L[order_L])
+        wrong_L, noise_rate = wrong_probability(given_L, classes=proba_LC.shape[1])
+        flagged_L = wrong_L > 0.5
+    order_L = np.argsort(given_L, kind="stable")
+    suggested_L = proba_LC.argmax(axis=1)
+    return Issues(order_L, wrong_L[order_L], suggested_L[order_L], flagged_L[order_L], noise_rate)
+
+
+def wrong_probability(given_L: FloatArray, *, classes: int) -> tuple[FloatArray, float]:
+    """Probability that each label is wrong, and the share of wrong labels that goes with it.
+
+    Args:
+        given_L: Probability of the given label by the evidence, the label itself left out.
+        classes: Number of classes.
+
+    >>> wrong_L, noise_rate = wrong_probability(np.array([0.95] * 9 + [0.0001]), classes=5)
+    >>> wrong_L.round(2)[-2:], round(noise_rate, 2)
+    (array([0., 1.]), 0.1)
+    """
+    noise_rate = 0.1
+    for _ in range(50):
+        wrong_L = noise_rate * (1 - given_L) / max(classes - 1, 1)
+        wrong_L = wrong_L / np.maximum(wrong_L + (1 - noise_rate) * given_L, 1e-300)
+        noise_rate = float(np.clip(wrong_L.mean(), 1e-4, 0.5))
+    return wrong_L, noise_rate
 
 
 def neighbour_vote(neighbour_LK: IntArray, similarity_LK: FloatArray, label_N: IntArray) -> FloatArray:
@@ -113,7 +143,13 @@ def _confident_learning(proba_LC: FloatArray, label_L: IntArray) -> tuple[FloatA
     dense_LC = dense_LC / np.maximum(dense_LC.sum(axis=1, keepdims=True), 1e-12)
     quality_L = get_label_quality_scores(dense_L, dense_LC, method="self_confidence")
     flagged_L = find_label_issues(dense_L, dense_LC, filter_by="prune_by_noise_rate", n_jobs=1)
-    return quality_L, flagged_L
+    return 1 - quality_L, flagged_L
+
+
+def _as_wide(vote_LC: FloatArray, classes: int) -> FloatArray:
+    """The vote with a column for every class: it may know fewer, those seen among the labels."""
+    vote_LC = np.asarray(vote_LC, dtype=np.float64)
+    return np.pad(vote_LC, ((0, 0), (0, classes - vote_LC.shape[1])))
 
 
 def _check(proba_LC: FloatArray, label_L: IntArray) -> None:
