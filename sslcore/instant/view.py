@@ -127,7 +127,8 @@ class View:
         return centred_BD / np.maximum(np.linalg.norm(centred_BD, axis=1, keepdims=True), 1e-12)
 
     @cached_property
-    def _weight(self) -> sparse.csr_matrix:
+    def weight(self) -> sparse.csr_matrix:
+        """``W``, the self-tuning affinity."""
         if self.knn is None:
             raise DataError(
                 f"View {self.name!r} has no neighbour graph yet. Compute it, or use the linear head."
@@ -137,11 +138,11 @@ class View:
     @cached_property
     def broad(self) -> sparse.csr_matrix:
         """``S`` of the self-tuning affinity."""
-        return normalised(self._weight)
+        return normalised(self.weight)
 
     @cached_property
     def sharp(self) -> sparse.csr_matrix:
         """``S`` of the shared-neighbour affinity."""
         if self.knn is None:
             return self.broad  # raises, saying why
-        return normalised(shared(self.knn, self._weight))
+        return normalised(shared(self.knn, self.weight))
