@@ -63,7 +63,7 @@ def folder_name(encoder: str) -> str:
     """A folder's name for an encoder's: its own where that is safe, else made so, with a hash.
 
     >>> folder_name("minilm"), folder_name("timm:resnet18"), folder_name("../x") != folder_name("__x")
-    ('minilm', 'timm-resnet18-f78dd0d8', True)
+    ('minilm', 'timm-resnet18-56082ded', True)
     """
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", encoder):
         return encoder

@@ -8,6 +8,7 @@ sentence-transformers model or the path of a model folder.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -107,7 +108,7 @@ def _timm(name: str) -> tuple[Any, int, Any, Any]:
     import timm
 
     if not timm.is_model(name.split(".")[0]):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0]}*")[:5])
+        near = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=5))
         raise UnknownNameError(f"timm has no network {name!r}." + (f" It has: {near} …" if near else ""))
     network = timm.create_model(name, pretrained=True, num_classes=0)
     config = timm.data.resolve_model_data_config(network)

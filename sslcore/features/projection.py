@@ -2,7 +2,7 @@
 
 McInnes, Healy & Melville 2018, "UMAP" (arXiv:1802.03426). From the k nearest neighbours, distance
 d = 1 − cosine: ρᵢ the smallest positive distance of i, σᵢ such that Σⱼ exp(−(dᵢⱼ−ρᵢ)₊/σᵢ) = log₂(k+1)
-(i itself counts among its neighbours), then the fuzzy union W = A + Aᵀ − A∘Aᵀ. The layout
+over the k others (the authors' code counts i itself as a neighbour in the right side alone), then the fuzzy union W = A + Aᵀ − A∘Aᵀ. The layout
 minimises cross-entropy between W and 1/(1 + a·d^{2b}) by edge sampling with five negative samples,
 learning rate falling from 1 to 0; it begins at the first two principal components.
 
@@ -105,7 +105,7 @@ def fuzzy_edges(neighbour_NK: IntArray, similarity_NK: FloatArray) -> tuple[IntA
     rho_N = positive_NK.min(axis=1)
     rho_N[~np.isfinite(rho_N)] = 0.0
     over_NK = np.maximum(distance_NK - rho_N[:, None], 0.0)
-    sigma_N = _bandwidth(over_NK, target=float(np.log2(k + 1)) - 1.0)
+    sigma_N = _bandwidth(over_NK, target=float(np.log2(k + 1)))
     member_NK = np.exp(-over_NK / sigma_N[:, None])
     directed = sp.csr_matrix(
         (member_NK.ravel(), (np.repeat(np.arange(n), k), np.asarray(neighbour_NK).ravel())), shape=(n, n)
@@ -216,11 +216,12 @@ def _by_landmarks(feature_ND: FloatArray, *, seed: int, report: Callable[[int, i
         norm_B1 = np.linalg.norm(centred_BD, axis=1, keepdims=True)
         return np.asarray(centred_BD / np.maximum(norm_B1, 1e-12), dtype=np.float32)
 
-    index: Any = faiss.index_factory(feature_ND.shape[1], "IVF1024,SQfp16", faiss.METRIC_INNER_PRODUCT)
+    lists = max(1, min(1024, len(chosen_M) // 64))
+    index: Any = faiss.index_factory(feature_ND.shape[1], f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
     unit_MD = unit(landmark_MD)
-    index.train(unit_MD[:50_000])
+    index.train(unit_MD[rng.permutation(len(unit_MD))[: 64 * lists]])
     index.add(unit_MD)
-    index.nprobe = 8
+    index.nprobe = min(8, lists)
     map_N2 = np.empty((n, 2), dtype=np.float32)
     for first in range(0, n, _BLOCK):
         cosine_BK, near_BK = index.search(unit(np.asarray(feature_ND[first : first + _BLOCK])), 5)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sslcore.errors import StoreBusyError
+from sslcore.errors import StoreBusyError, StoreError
 from sslcore.jobs.progress import Progress
 from sslcore.store import Run, Store
 from sslcore.store.runs import MetricRow
@@ -90,12 +91,13 @@ class Heart(threading.Thread):
 
     Args:
         job: The job.
-        interrupt: Called once when the job has not stopped :data:`PATIENCE` seconds after it was asked.
+        wanted: Whether there is still somebody to work for: False once the project was deleted.
+        interrupt: Called when the job has not stopped :data:`PATIENCE` seconds after it was asked.
     """
 
-    def __init__(self, job: Job, *, interrupt: Callable[[], None]) -> None:
+    def __init__(self, job: Job, *, wanted: Callable[[], bool], interrupt: Callable[[], None]) -> None:
         super().__init__(name=f"heart of run {job.run.id}", daemon=True)
-        self._job, self._interrupt = job, interrupt
+        self._job, self._wanted, self._interrupt = job, wanted, interrupt
         self._done = threading.Event()
 
     def run(self) -> None:
@@ -114,13 +116,14 @@ class Heart(threading.Thread):
                     last, told = now, progress
                 elif job.store.runs.get(job.run.id).cancel:
                     job.stop()
-            except StoreBusyError:
-                continue  # the next beat tries again; thirty seconds of it pass for silence, rightly
-            except Exception:
-                if not (job.store.folder / "project.db").exists():
-                    job.stop()  # the project was deleted: there is nobody to work for
-                else:
-                    continue
+            except StoreError:
+                if self._wanted():
+                    continue  # busy: the next beat tries again
+            except Exception:  # a heart that stops would pass for a dead worker
+                traceback.print_exc()
+                continue
+            if not self._wanted():
+                job.stop()
             if job.should_stop():
                 asked = asked or now
                 if now - asked > PATIENCE:

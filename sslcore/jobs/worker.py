@@ -85,7 +85,7 @@ class Worker:
         folder = self.store.folder / "runs" / str(run.id)
         folder.mkdir(parents=True, exist_ok=True)
         self.job = job = Job(run, self.store, folder)
-        heart = Heart(job, interrupt=_interrupt_main)
+        heart = Heart(job, wanted=self._project_is_there, interrupt=_interrupt_main)
         heart.start()
         began = time.monotonic()
         print(f"{time.strftime('%H:%M:%S')} run {run.id} ({run.kind}) begins", flush=True)

@@ -1,0 +1,55 @@
+import hashlib
+import os
+import signal
+import time
+
+import pytest
+
+from sslcore.jobs import launch
+from sslcore.jobs.lock import WorkerLock
+from sslcore.store import NewItem, Store
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A text project whose worker knows the toys; whatever worker is left is ended."""
+    monkeypatch.setenv("LABELLOOM_PLUGINS", "tests.jobs.toys")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    store = Store.create(tmp_path / "toy", modality="text")
+    add_items(store, 60)
+    yield store
+    pid = WorkerLock.holder(store.folder)
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+    assert wait_for(lambda: WorkerLock.holder(store.folder) is None)
+    launch._bury()
+    store.close()
+
+
+def add_items(store, count):
+    first = store.count()
+    with store.importing() as batch:
+        batch.ensure_task("topic", kind="single", classes=["a", "b"])
+        batch.add(
+            [
+                NewItem(key=f"k{i}", text=f"text {i}", sha256=hashlib.sha256(str(i).encode()).hexdigest())
+                for i in range(first, first + count)
+            ]
+        )
+
+
+def wait_for(condition, seconds=20.0):
+    """Whether the condition came true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def wait_status(store, run_id, *statuses, seconds=20.0):
+    wait_for(lambda: store.runs.get(run_id).status in statuses, seconds)
+    run = store.runs.get(run_id)
+    assert run.status in statuses, (run, (store.folder / "runs" / "worker.log").read_text())
+    return run

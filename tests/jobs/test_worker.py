@@ -1,0 +1,162 @@
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sslcore.errors import StoreError
+from sslcore.features.cache import FeatureCache
+from sslcore.jobs.launch import WORD, ensure_worker, reap
+from sslcore.jobs.lock import WorkerLock
+from sslcore.jobs.worker import TERMINATED, main
+from tests.jobs.conftest import add_items, wait_for, wait_status
+
+
+def start(store):
+    return ensure_worker(store.folder.parent, store.folder.name)
+
+
+def test_two_launches_start_one_worker(store):
+    store.runs.add("sleep", {})
+    first, second = start(store), start(store)
+    assert first is not None
+    assert second is None
+    run_id = store.runs.list()[0].id
+    assert wait_status(store, run_id, "running").pid == first
+    assert WorkerLock.holder(store.folder) == first
+
+
+def test_progress_has_an_estimate_and_figures_arrive_while_it_runs(store):
+    run_id = store.runs.add("sleep", {"pieces": 400})
+    start(store)
+    assert wait_for(lambda: store.runs.get(run_id).progress.get("eta") is not None)
+    progress = store.runs.get(run_id).progress
+    assert progress["total"] == 400
+    assert 0 < progress["done"] < 400
+    # a piece takes 50 ms: the estimate must be of that order, on a busy machine too
+    assert 0.04 < progress["eta"] / (400 - progress["done"]) < 0.5
+    assert store.runs.get(run_id).status == "running"
+    assert len(store.runs.metrics(run_id)) > 0
+
+
+def test_cancel_works_within_two_seconds_and_the_next_run_is_taken(store):
+    first, second = store.runs.add("sleep", {}), store.runs.add("sleep", {"pieces": 2})
+    start(store)
+    assert wait_for(lambda: store.runs.get(first).progress.get("done", 0) > 0)
+    store.runs.request_cancel(first)
+    asked = time.monotonic()
+    assert wait_status(store, first, "cancelled").error is None
+    assert time.monotonic() - asked < 2.0
+    assert wait_status(store, second, "done").result == {"slept": 2}
+    assert len(store.runs.metrics(second)) == 2
+
+
+def test_work_that_does_not_listen_is_interrupted(store, monkeypatch):
+    run_id = store.runs.add("deaf", {})
+    start(store)
+    wait_for(lambda: store.runs.get(run_id).progress != {})
+    store.runs.request_cancel(run_id)
+    wait_status(store, run_id, "cancelled", seconds=15)
+    assert [metric.name for metric in store.runs.metrics(run_id)] == ["woken"]
+
+
+def test_a_killed_worker_is_noticed_and_its_run_goes_on_where_it_was(store):
+    run_id = store.runs.add("features", {"encoder": "slow_toy"})
+    pid = start(store)
+    cache = FeatureCache(store.folder)
+    assert wait_for(lambda: cache.next_row("slow_toy") >= 20)
+    os.kill(pid, signal.SIGKILL)
+    assert wait_for(lambda: reap(store) == [run_id], 3.0)
+    run = store.runs.get(run_id)
+    assert (run.status, run.error) == ("failed", WORD)
+    assert WorkerLock.holder(store.folder) is None
+    assert wait_for(lambda: reap(store) == [] and not Path(f"/proc/{pid}").exists())  # not even a zombie
+    done, log = cache.next_row("slow_toy"), store.folder / "runs" / "worker.log"
+    before = len(log.read_text())
+    assert 20 <= done < 60
+
+    store.runs.requeue(run_id)
+    assert start(store) not in (None, pid)
+    assert wait_status(store, run_id, "done").result == {"encoder": "slow_toy", "rows": 60, "dim": 2}
+    computed = [line for line in log.read_text()[before:].splitlines() if line.startswith("block")]
+    assert computed == [f"block {first}-{first + 10}" for first in range(done, 60, 10)]
+    features = cache.load("slow_toy")
+    assert np.array_equal(features.feature_ND[:, 0], np.arange(60) * 3)
+    assert features.neighbour_NK.shape == (60, 15)
+    assert features.map_N2 is not None
+
+
+def test_sigterm_ends_the_run_with_the_reason_and_the_worker_with_it(store):
+    run_id = store.runs.add("sleep", {})
+    pid = start(store)
+    wait_status(store, run_id, "running")
+    os.kill(pid, signal.SIGTERM)
+    assert wait_status(store, run_id, "failed", seconds=5).error == TERMINATED
+    assert wait_for(lambda: WorkerLock.holder(store.folder) is None, 5)
+
+
+def test_errors_are_told_in_plain_words_and_the_worker_goes_on(store):
+    wishes = [
+        store.runs.add("broken", {"how": "bug"}),
+        store.runs.add("broken", {"how": "memory"}),
+        store.runs.add("features", {"encoder": "nonesuch"}),
+        store.runs.add("features", {"encoder": "pixels"}),
+        store.runs.add("features", {"encoder": "tfidf"}),
+    ]
+    assert main(["--home", str(store.folder.parent), "--project", "toy", "--until-idle"]) == 0
+    runs = [store.runs.get(run_id) for run_id in wishes]
+    assert [run.status for run in runs] == ["failed"] * 4 + ["done"]
+    assert runs[0].error.startswith("An error in the program: division by zero (ZeroDivisionError)")
+    assert "Traceback" in (store.folder / "runs" / str(wishes[0]) / "log.txt").read_text()
+    assert "memory was not enough" in runs[1].error
+    assert "No encoder is named 'nonesuch'" in runs[2].error
+    assert "reads images, and these items are texts" in runs[3].error
+    assert main(["--home", str(store.folder.parent), "--project", "toy", "--until-idle"]) == 0
+
+
+def test_new_items_extend_a_networks_features(store, capfd):
+    command = ["--home", str(store.folder.parent), "--project", "toy", "--until-idle"]
+    store.runs.add("features", {"encoder": "slow_toy"})
+    main(command)
+    add_items(store, 15)
+    assert not FeatureCache(store.folder).is_complete("slow_toy", 75)
+    capfd.readouterr()
+    store.runs.add("features", {"encoder": "slow_toy"})
+    main(command)
+    computed = [line for line in capfd.readouterr().out.splitlines() if line.startswith("block")]
+    assert computed == ["block 60-70", "block 70-75"]
+    features = FeatureCache(store.folder).load("slow_toy")
+    assert np.array_equal(features.feature_ND[:, 0], np.arange(75) * 3)
+    assert len(features.map_N2) == len(features.neighbour_NK) == 75
+
+
+def test_a_worker_ends_when_its_project_is_deleted(store, tmp_path):
+    run_id = store.runs.add("sleep", {})
+    start(store)
+    wait_status(store, run_id, "running")
+    away = tmp_path / "away"
+    store.folder.rename(away)
+    try:
+        assert wait_for(lambda: WorkerLock.holder(away) is None, 15)
+    finally:
+        away.rename(store.folder)
+
+
+def test_the_queue_has_an_end(store):
+    for _ in range(20):
+        store.runs.add("sleep", {})
+    with pytest.raises(StoreError, match="20 runs are waiting already"):
+        store.runs.add("sleep", {})
+
+
+def test_a_run_elsewhere_is_judged_by_its_heartbeat(store, monkeypatch):
+    monkeypatch.setattr("sslcore.store.runs.socket.gethostname", lambda: "elsewhere")
+    store.runs.add("sleep", {})
+    run = store.runs.claim()
+    monkeypatch.undo()
+    assert reap(store) == []
+    monkeypatch.setattr("sslcore.jobs.launch.SILENCE", -1.0)
+    assert reap(store) == [run.id]
+    assert store.runs.get(run.id).error == WORD
