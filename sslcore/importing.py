@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,16 @@ from sslcore.config import Config, parse
 from sslcore.errors import DataError, LabelloomError, StoreBusyError
 from sslcore.formats import FORMATS, sniff
 from sslcore.formats.image_folder import natural
-from sslcore.formats.record import ColumnMapping, Format, Inspection, Label, Record, Skipped, TaskColumn
+from sslcore.formats.record import (
+    ColumnMapping,
+    Format,
+    Inspection,
+    Label,
+    Modality,
+    Record,
+    Skipped,
+    TaskColumn,
+)
 from sslcore.formats.unpack import ArchiveFormat, ArchiveOptions
 from sslcore.image_metadata import without_metadata
 from sslcore.media import MAX_BYTES, SUFFIX_OF, check_image
@@ -109,7 +119,7 @@ def preview(source: Path, *, format: str | None = None, options: Any = None) -> 
     Args:
         source: A table, an archive, or a folder.
         format: Its format's name; found by looking where not given.
-        options: That format's config, or a mapping of its settings.
+        options: That format's config, or a mapping of its settings, in which ``mapping`` may stand too.
 
     Raises:
         FormatError: No reader knows the source, or it breaks its format.
@@ -123,8 +133,11 @@ def preview(source: Path, *, format: str | None = None, options: Any = None) -> 
     """
     source = Path(source).expanduser()
     name = format or sniff(source)
+    mapping, options = _split_mapping(None, options)
     with _file_errors(source):
-        return FORMATS[name].value().inspect(source, _options(name, options))
+        settings = _options(name, options)
+        seen = FORMATS[name].value().inspect(source, settings)
+        return seen if mapping is None else _remapped(seen, mapping, name, source, settings)
 
 
 def import_source(
@@ -168,8 +181,7 @@ def import_source(
     started = time.monotonic()
     source = Path(source).expanduser()
     name = format or sniff(source)
-    if mapping is not None and not isinstance(mapping, ColumnMapping):
-        mapping = ColumnMapping.from_dict(mapping)
+    mapping, options = _split_mapping(mapping, options)
     _sweep(store)
     with (
         _file_errors(source),
@@ -219,6 +231,31 @@ def import_source(
         seconds=time.monotonic() - started,
         warnings=tuple(warnings),
     )
+
+
+def _split_mapping(
+    mapping: ColumnMapping | Mapping[str, Any] | None, options: Any
+) -> tuple[ColumnMapping | None, Any]:
+    """The mapping, which may come among the options, and the other options."""
+    if isinstance(options, Mapping) and "mapping" in options:
+        mapping = mapping or options["mapping"]
+        options = {name: value for name, value in options.items() if name != "mapping"}
+    if mapping is not None and not isinstance(mapping, ColumnMapping):
+        mapping = ColumnMapping.from_dict(mapping)
+    return mapping, options
+
+
+def _remapped(
+    seen: Inspection, mapping: ColumnMapping, name: str, source: Path, settings: Config
+) -> Inspection:
+    """The preview under a mapping that the user chose. An archive's files are not unpacked twice for it."""
+    unread = isinstance(FORMATS[name].value(), ArchiveFormat)
+    sample = seen.sample
+    if not unread:
+        records = FORMATS[name].value().read(source, mapping, settings)
+        sample = tuple(islice((one for one in records if isinstance(one, Record)), len(seen.sample) or 24))
+    modality: Modality = "image" if mapping.path else "text"
+    return replace(seen, mapping=mapping, sample=sample, modality=modality)
 
 
 def _options(name: str, options: Any, spool: Path | None = None) -> Config:

@@ -105,7 +105,7 @@ class Delimited(TableFormat):
         """As :meth:`Format.write`; images go to ``<name>-media/`` beside it."""
         table = text_cells(with_media(export, out))
         if export.guard_formulas:
-            table = {guard(name): [guard(cell) for cell in cells] for name, cells in table.items()}
+            table = {guard(name): _guarded(cells) for name, cells in table.items()}
         encoding = "utf-8-sig" if export.guard_formulas else "utf-8"
         with written_whole(out) as file, file.open("w", encoding=encoding, newline="") as stream:
             writer = csv.writer(stream, delimiter=self.delimiter, lineterminator="\r\n")
@@ -127,6 +127,11 @@ def guard(cell: Any) -> Any:
     ("'=1+1", "''=x", "it's", -1)
     """
     return f"'{cell}" if isinstance(cell, str) and _GUARDED.match(cell) else cell
+
+
+def _guarded(cells: list[Any]) -> list[Any]:
+    begins = {cell[:1] for cell in cells if isinstance(cell, str)}
+    return [guard(cell) for cell in cells] if begins & set("'=+-@\t\r") else cells
 
 
 def _unguard(cell: str) -> str:

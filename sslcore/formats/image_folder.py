@@ -142,7 +142,7 @@ class ImageFolder:
             format="image_folder",
             title=source.name,
             modality="image",
-            columns=("folder",),
+            columns=(),
             mapping=told.mapping if told else ColumnMapping(path="file", tasks=tuple(tasks)),
             sample=tuple(record for record in records if isinstance(record, Record)),
             count=len(names),
