@@ -121,7 +121,7 @@ class LabelDesk(Desk):
 
     def __init__(self, bench: Any) -> None:
         super().__init__(bench)
-        self._selections: dict[tuple[int, str], tuple[int, IntArray]] = {}
+        self._selections: dict[tuple[int, str], _Choice] = {}
         self._choosing: dict[tuple[int, str], threading.Lock] = {}
         self._permutations: dict[tuple[int, int], IntArray] = {}
         self._mine: dict[tuple[int, str], tuple[int, int]] = {}
@@ -340,21 +340,21 @@ class LabelDesk(Desk):
         key = (snapshot.task.id, order)
         lock = self._choosing.setdefault(key, threading.Lock())
         held = self._selections.get(key)
-        if held is not None and held[0] == snapshot.serial:
-            return held[1]
+        if held is not None and held.serial == snapshot.serial:
+            return held.row_Q
         if not lock.acquire(blocking=held is None):
-            return held[1][snapshot.state.open_N[held[1]]] if held else np.zeros(0, np.int64)
+            return held.row_Q[snapshot.state.open_N[held.row_Q]] if held else np.zeros(0, np.int64)
         try:
             held = self._selections.get(key)
-            if held is None or held[0] != snapshot.serial:
-                row_Q = self._choose(snapshot, order, set_aside)
-                self._selections[key] = held = (snapshot.serial, row_Q)
-            return held[1]
+            if held is None or held.serial != snapshot.serial:
+                self._selections[key] = held = self._choose(snapshot, order, set_aside)
+            return held.row_Q
         finally:
             lock.release()
 
-    def _choose(self, snapshot: Snapshot, order: str, set_aside: IntArray) -> IntArray:
+    def _choose(self, snapshot: Snapshot, order: str, set_aside: IntArray) -> _Choice:
         from sslcore.queries import QUERIES, Pool
+        from sslcore.queries.why import whys
 
         state, view = snapshot.state, snapshot.view
         open_N = state.open_N.copy()
@@ -363,7 +363,7 @@ class LabelDesk(Desk):
         if order == "random" or view is None or len(view.feature_ND) != len(open_N):
             # One fixed order for a project: a random choice needs no new dice at every label.
             shuffled = self._permutation(len(open_N), salt=2)
-            return shuffled[open_N[shuffled]][: 8 * _AHEAD]
+            return _Choice(snapshot.serial, shuffled[open_N[shuffled]][: 8 * _AHEAD], {})
         proba_NC = snapshot.proba_NC
         pool = Pool(
             feature_ND=view.feature_ND,
@@ -373,7 +373,9 @@ class LabelDesk(Desk):
             knn=view.knn,
         )
         rng = np.random.default_rng([self._seed, snapshot.version])
-        return QUERIES[ORDERS[order]].value(pool, self._batch(snapshot), rng=rng).row_Q
+        row_Q = QUERIES[ORDERS[order]].value(pool, self._batch(snapshot), rng=rng).row_Q
+        reasons = whys(pool, row_Q, class_names=snapshot.task.class_names)
+        return _Choice(snapshot.serial, row_Q, {int(row): why.text for row, why in zip(row_Q, reasons)})
 
     def _batch(self, snapshot: Snapshot) -> int:
         """How many to choose at once.
@@ -403,10 +405,27 @@ class LabelDesk(Desk):
         self, snapshot: Snapshot, row_Q: IntArray, audit_Q: BoolArray, order: str | None
     ) -> list[Card]:
         items = self.store.items((row_Q + 1).tolist())
+        held = self._selections.get((snapshot.task.id, order or ""))
+        reasons = held.why if held is not None else {}
         return [
-            _card(snapshot, int(row), item, audit=bool(audit), order=order)
+            _card(
+                snapshot,
+                int(row),
+                item,
+                audit=bool(audit),
+                why=reasons.get(int(row)) or _why(snapshot, int(row), order),
+            )
             for row, item, audit in zip(row_Q, items, audit_Q)
         ]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A strategy's answer to one snapshot, and why it chose each row."""
+
+    serial: int
+    row_Q: IntArray
+    why: Mapping[int, str]
 
 
 def _interleave(
@@ -430,7 +449,7 @@ def _interleave(
     return np.asarray(rows, dtype=np.int64), np.asarray(is_audit, dtype=bool)
 
 
-def _card(snapshot: Snapshot, row: int, item: Item, *, audit: bool, order: str | None) -> Card:
+def _card(snapshot: Snapshot, row: int, item: Item, *, audit: bool, why: str) -> Card:
     state = snapshot.state
     proba = () if audit else tuple((c, round(p, 4)) for c, p in snapshot.suggestion(row, top=20))
     text = item.text or "" if item.media is None else None
@@ -445,7 +464,7 @@ def _card(snapshot: Snapshot, row: int, item: Item, *, audit: bool, order: str |
         suggestion=proba[0] if proba else None,
         runner_up=proba[1] if len(proba) > 1 else None,
         proba=tuple(pair for pair in proba if pair[1] >= 0.005),
-        why=_why(snapshot, row, order, audit=audit),
+        why="Audit question: answer without the machine's help." if audit else why,
         audit=audit,
         label=value if labelled and isinstance(value, int) else None,
         source=_SOURCES.get(int(state.source_N[row])) if labelled else None,
@@ -454,21 +473,10 @@ def _card(snapshot: Snapshot, row: int, item: Item, *, audit: bool, order: str |
     )
 
 
-def _why(snapshot: Snapshot, row: int, order: str | None, *, audit: bool) -> str:
-    """One line on why an item is asked."""
-    if audit:
-        return "Audit question: answer without the machine's help."
+def _why(snapshot: Snapshot, row: int, order: str | None) -> str:
+    """Why an item is asked that no strategy chose: it was drawn, or somebody went to it."""
     if order is None:
         return ""
-    top = snapshot.suggestion(row, top=2)
-    if order == "random":
+    if order == "random" or snapshot.view is None:
         return "Drawn at random."
-    if len(top) < 2:
-        return "Typical of a region without labels."
-    names = snapshot.task.class_names
-    (first, p), (second, q) = top
-    if p - q < 0.2:
-        return f"Between {names[first]} ({p:.0%}) and {names[second]} ({q:.0%})."
-    if p < 0.6:
-        return f"Probably {names[first]}, but only {p:.0%} sure."
-    return "Typical of a region with few labels."
+    return "Drawn at random while the next choice is made."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from sslcore.errors import DataError
 from sslcore.store import Event, Task
@@ -49,7 +49,7 @@ def read_seq(raw: Any) -> int:
     seq = raw.get("seq") if isinstance(raw, Mapping) else None
     if not _is_int(seq) or not 1 <= seq < 2**53:
         raise DataError(f"An event has a 'seq', a whole number from 1 on. Received: {seq!r}.")
-    return int(seq)
+    return seq
 
 
 def read_event(
@@ -157,5 +157,5 @@ def _read_seconds(raw: Any) -> float | None:
     return round(float(raw), 3)
 
 
-def _is_int(raw: Any) -> bool:
+def _is_int(raw: Any) -> TypeGuard[int]:
     return isinstance(raw, int) and not isinstance(raw, bool)

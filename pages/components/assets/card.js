@@ -128,7 +128,7 @@ class LabelView {
       el(
         "div",
         { class: "desk" },
-        el("div", { class: "left" }, this.banner, this.gridBar, this.stage, this.why, this.hint),
+        el("div", { class: "left" }, el("div", { class: "top-line" }, this.banner, this.why), this.gridBar, this.stage, this.hint),
         el("div", { class: "right" }, this.choices, this.more, this.tools, this.saved),
       ),
       this.finder.root,
@@ -146,7 +146,7 @@ class LabelView {
     const tool = (name, text, run) => {
       const first = keys[name][0];
       const properties = {
-        class: `tool ${name}`,
+        class: "tool",
         "aria-keyshortcuts": keys[name].map((key) => key.replaceAll("Ctrl", "Control")).join(" "),
         "aria-label": text,
         data: { testid: `tool-${name}` },
@@ -393,6 +393,7 @@ class LabelView {
     else {
       this._paintChoices(null);
       this.banner.hidden = true;
+      this.why.hidden = false;
       this.why.textContent = "Arrows move, Space chooses, a class key labels what is chosen, Enter accepts it, or all.";
     }
     this._undoTool.disabled = !this.questions.actions.length;
@@ -409,7 +410,7 @@ class LabelView {
     this.blank.hidden = Boolean(entry);
     if (entry) {
       entry.shownAt ||= performance.now();
-      this.why.textContent = entry.card.why;
+      this.why.textContent = this.why.title = entry.card.why;
     } else {
       this.why.textContent = "";
       this.blank.textContent = this._nothing();
@@ -417,6 +418,7 @@ class LabelView {
     this.why.classList.toggle("audit", Boolean(entry?.card.audit));
     this._paintChoices(entry ?? null);
     this._paintBanner(entry);
+    this._skipTool.disabled = this._flagTool.disabled = !entry;
     this._flagTool.setAttribute("aria-pressed", String(Boolean(entry?.flagged)));
     const suggested = Boolean(entry?.card.suggestion);
     this._acceptTool.disabled = this._rejectTool.disabled = !suggested;
@@ -435,17 +437,17 @@ class LabelView {
   _paintBanner(entry) {
     const parts = [];
     const name = (position) => this.data.task.classes[position]?.name ?? "?";
-    if (entry?.card.audit) parts.push("Audit question");
     if (entry?.given) {
       const { verb, value } = entry.given;
       const told = { label: `you said ${name(value)}`, accept: `you accepted ${name(value)}` };
       Object.assign(told, { reject: `you said it is not ${name(value)}`, skip: "you skipped it" });
-      parts.push(`Looking back: ${told[verb]}. A class key changes it, → goes on`);
+      parts.push(`Looking back: ${told[verb]} · a class key changes it, → goes on`);
     } else if (entry && entry.card.label !== null) {
       parts.push(`Has the label ${name(entry.card.label)} (${entry.card.source})`);
     } else if (entry?.card.skipped) parts.push("Was skipped before");
     if (entry?.flagged) parts.push("⚑ flagged");
     this.banner.hidden = !parts.length;
+    this.why.hidden = Boolean(entry?.given);
     const text = parts.join(" · ");
     if (this.banner.textContent !== text) this.banner.textContent = text;
   }
@@ -479,6 +481,7 @@ class LabelView {
     for (const node of this.sizes.children)
       node.setAttribute("aria-pressed", String(Number(node.dataset.size) === this.grid.size));
     this._acceptTool.disabled = this._rejectTool.disabled = false;
+    this._skipTool.disabled = this._backTool.disabled = this._onTool.disabled = true;
   }
 
   _paintSaved() {

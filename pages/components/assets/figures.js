@@ -18,19 +18,13 @@ export class Figures {
     this.root = el(
       "header",
       { class: "figures" },
-      el("div", { class: "stat" }, label("Mine"), this.mine),
-      el("div", { class: "stat" }, label("Everyone"), this.everyone),
-      el(
-        "div",
-        { class: "stat wide" },
-        label("Labelled"),
-        this.done,
-        el("span", { class: "meter", "aria-hidden": "true" }, this.bar),
-      ),
-      el("div", { class: "stat wide" }, label("Estimated accuracy"), this.accuracy, this.range, this.source),
-      el("div", { class: "stat" }, label("Linear head alone"), this.head),
-      (this.keyStat = el("div", { class: "stat", hidden: true }, label("Against the answer key"), this.key)),
-      el("div", { class: "stat wide" }, label("Predictions from"), this.model),
+      stat("Mine", this.mine),
+      stat("Everyone", this.everyone),
+      stat("Labelled", this.done, el("span", { class: "meter", "aria-hidden": "true" }, this.bar)),
+      stat("Estimated accuracy", this.accuracy, this.range, this.source),
+      (this.headStat = stat("Linear head alone", this.head)),
+      (this.keyStat = stat("Against the answer key", this.key)),
+      (this.modelStat = stat("Predictions from", this.model)),
     );
   }
 
@@ -48,14 +42,16 @@ export class Figures {
     this._accuracy(progress);
     const head = progress.head_figure.accuracy.value;
     set(this.head, head === null ? "–" : share(head));
-    this.head.title = "The supervised linear model on the same labels: what the rest of the machinery is worth.";
+    this.headStat.title =
+      "The supervised linear model on the same labels: what the rest of the machinery is worth" +
+      (head === null ? ", from 20 audit items on." : ".");
     this.keyStat.hidden = progress.key_accuracy === null;
     if (progress.key_accuracy !== null) set(this.key, share(progress.key_accuracy));
     this.keyStat.title =
       "This set comes with its answers. This is the share of items without a label that the machine gets " +
       "right. It is shown only, and never used for a decision.";
     set(this.model, progress.follows);
-    this.model.title = progress.reason;
+    this.modelStat.title = progress.reason;
     this._takeover(progress);
   }
 
@@ -93,9 +89,12 @@ export class Figures {
   }
 }
 
-/** @param {string} text */
-function label(text) {
-  return el("span", { class: "label" }, text);
+/**
+ * @param {string} label
+ * @param {...Node} values
+ */
+function stat(label, ...values) {
+  return el("div", { class: "stat" }, el("span", { class: "label" }, label), el("span", { class: "values" }, ...values));
 }
 
 /**

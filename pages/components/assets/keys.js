@@ -104,5 +104,5 @@ export function listen(lookup, signal) {
  */
 export function keyLabel(key) {
   const short = { Enter: "⏎", Space: "␣", Backspace: "⌫", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc" };
-  return short[key] ?? key.replace("Shift+", "⇧").replace("Ctrl+", "Ctrl ");
+  return short[key] ?? key.replace("Ctrl+", "^").replace("Shift+", "⇧");
 }
