@@ -1,12 +1,12 @@
-"""Auto: coverage while the labels are few, then margin spread over clusters.
+"""Auto: coverage while the labels are few, then uncertain items that cover each other's surroundings.
 
-Hacohen, Dekel & Weinshall 2022 ("Active Learning on a Budget"): typical items pay while labels are
-few, uncertain ones later; Zhdanov 2019 ("Diverse mini-batch Active Learning"): the top
-``β n`` by uncertainty are clustered into ``n`` and one is asked from each.
-Cold (no probabilities, or fewer than ``cold_per_class`` labels a class): ``kmeans``.
-Warm: the ``max(20 n, 200)`` candidates of least margin (at most half of all, so that a small pool
-still ranks), k-means into ``n`` clusters, each cluster's medoid, least margin first.
-Score: ``1 − margin`` when warm, that of ``kmeans`` when cold.
+Hacohen, Dekel & Weinshall 2022 ("Active Learning on a Budget"): typical items pay while labels are few,
+uncertain ones later. Cold (no probabilities, or fewer than 20 labels or 2 a class): ``kmeans``.
+Warm: ``uherding``; or, by setting, margin spread over clusters as in Zhdanov 2019 ("Diverse mini-batch
+Active Learning"): the ``max(20 n, 200)`` candidates of least margin (at most half of all), k-means into
+``n`` clusters, each one's medoid, least margin first.
+Chosen on five sets, 3 seeds, 40 / 100 labels, mean accuracy: margin in clusters 80.9 / 86.8, uncertainty
+herding 81.5 / 87.9; cold at 10 and 20, k-means was at or above herding. Score: that of the strategy in use.
 """
 
 from __future__ import annotations
@@ -20,36 +20,43 @@ from sslcore.queries import QUERIES
 from sslcore.queries.geometry import kmeans, unit_rows
 from sslcore.queries.kmeans import kmeans_medoids
 from sslcore.queries.pool import Pool, Selection, top
+from sslcore.queries.uherding import uherding
 from sslcore.queries.uncertainty import margin_score
 
 
 @dataclass(frozen=True)
 class AutoConfig(Config):
-    """When the labels count as few, and how wide the net of uncertain items is."""
+    """When the labels count as few, and what is asked once they are not."""
 
+    cold_least: int = param(20, low=0, high=10_000, help="Labels below which coverage is asked.")
     cold_per_class: float = param(
-        2.0, low=0, high=100, help="Labels a class (mean) below which coverage is asked, not uncertainty."
+        2.0, low=0, high=100, help="Labels a class (mean) below which coverage is asked."
     )
-    net: int = param(20, low=1, high=1000, help="Uncertain items clustered for each one asked.")
-    least_net: int = param(200, low=1, help="Uncertain items clustered at least.")
+    warm: str = param(
+        "uherding",
+        choices=("uherding", "margin"),
+        help="Asked then: uncertainty herding, or margin spread over clusters.",
+    )
+    net: int = param(20, low=1, high=1000, help="Margin: uncertain items clustered for each one asked.")
+    least_net: int = param(200, low=1, help="Margin: uncertain items clustered at least.")
 
 
-def is_cold(pool: Pool, *, cold_per_class: float) -> bool:
+def is_cold(pool: Pool, config: AutoConfig) -> bool:
     """Whether the labels are too few for uncertainty to mean much.
 
     >>> pool = Pool(np.eye(4), np.array([0, 1, -1, -1]), np.array([2, 3]), np.full((4, 2), 0.5))
-    >>> is_cold(pool, cold_per_class=2.0), is_cold(pool, cold_per_class=1.0)
+    >>> is_cold(pool, AutoConfig()), is_cold(pool, AutoConfig(cold_least=2, cold_per_class=1.0))
     (True, False)
     """
-    labels = len(pool.labelled_L)
-    return pool.proba_NC is None or labels < cold_per_class * max(pool.class_count, 1)
+    few = max(config.cold_least, config.cold_per_class * pool.class_count)
+    return pool.proba_NC is None or len(pool.labelled_L) < few
 
 
 @QUERIES.register(
     "auto",
     title="Automatic",
     family="query",
-    paper="Hacohen et al. 2022; Zhdanov 2019",
+    paper="Hacohen et al. 2022; Bae et al. 2025; Zhdanov 2019",
     config=AutoConfig,
 )
 def auto(pool: Pool, n: int, *, rng: np.random.Generator, config: AutoConfig = AutoConfig()) -> Selection:
@@ -59,21 +66,34 @@ def auto(pool: Pool, n: int, *, rng: np.random.Generator, config: AutoConfig = A
     >>> len(auto(pool, 3, rng=np.random.default_rng(0)))
     3
     """
-    n = min(max(n, 0), len(pool.candidate_U))
-    if n == 0 or is_cold(pool, cold_per_class=config.cold_per_class) or pool.proba_NC is None:
+    if is_cold(pool, config):
         return kmeans_medoids(pool, n, rng=rng)
-    size = max(n, min(max(config.net * n, config.least_net), len(pool.candidate_U) // 2))
-    net = top(pool.candidate_U, margin_score(pool.proba_NC[pool.candidate_U]), size, rng=rng)
-    return diverse(pool, net, n, rng=rng)
+    if config.warm == "uherding":
+        return uherding(pool, n, rng=rng)
+    return margin_in_clusters(pool, n, rng=rng, net=config.net, least_net=config.least_net)
 
 
-def diverse(pool: Pool, net: Selection, n: int, *, rng: np.random.Generator) -> Selection:
-    """The medoids of ``n`` clusters of a selection, best score first; the rest of it where they run out."""
-    point_MD = unit_rows(pool.feature_ND, net.row_Q)
-    medoid_K = kmeans(point_MD, n, rng=rng).medoids()
-    is_medoid_M = np.zeros(len(net), dtype=bool)
+def margin_in_clusters(
+    pool: Pool, n: int, *, rng: np.random.Generator, net: int = 20, least_net: int = 200
+) -> Selection:
+    """The medoids of ``n`` clusters of the ``max(net · n, least_net)`` least certain candidates.
+
+    >>> proba_NC = np.array([[0.5, 0.5], [0.5, 0.5], [0.6, 0.4], [1, 0], [1, 0], [1, 0]])
+    >>> feature_ND = np.array([[1.0, 0], [1, 0], [0, 1], [0, 1], [1, 1], [1, 1]])
+    >>> pool = Pool(feature_ND, np.full(6, -1), np.arange(6), proba_NC)
+    >>> int(margin_in_clusters(pool, 2, rng=np.random.default_rng(0)).row_Q[1])
+    2
+    """
+    n = min(max(n, 0), len(pool.candidate_U))
+    if pool.proba_NC is None or n == 0:
+        return kmeans_medoids(pool, n, rng=rng)
+    size = max(n, min(max(net * n, least_net), len(pool.candidate_U) // 2))
+    unsure = top(pool.candidate_U, margin_score(pool.proba_NC[pool.candidate_U]), size, rng=rng)
+    medoid_K = kmeans(unit_rows(pool.feature_ND, unsure.row_Q), n, rng=rng).medoids()
+    is_medoid_M = np.zeros(len(unsure), dtype=bool)
     is_medoid_M[medoid_K] = True
+    # copies leave clusters empty: the least certain others fill up
     at_Q = np.concatenate([np.flatnonzero(is_medoid_M), np.flatnonzero(~is_medoid_M)])[:n]
-    score_Q = net.score_Q[at_Q]
+    score_Q = unsure.score_Q[at_Q]
     order_Q = np.argsort(-score_Q, kind="stable")
-    return Selection(net.row_Q[at_Q][order_Q], score_Q[order_Q])
+    return Selection(unsure.row_Q[at_Q][order_Q], score_Q[order_Q])
