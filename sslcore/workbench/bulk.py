@@ -254,10 +254,12 @@ def _recheck(bench: Workbench, snapshot: Snapshot, planned: Plan) -> Plan:
     )
 
 
-def undo(bench: Workbench, batch: str, *, annotator: str | None = None, client: str | None = None) -> int:
+def undo(
+    bench: Workbench, batch: str, *, annotator: str | None = None, client: str | None = None, seq: int = 1
+) -> int:
     """Takes an action back as a whole; returns the newest annotation."""
     event = Event(
-        client=client or new_client(), seq=1, verb="undo", undoes=batch, source="bulk", annotator=annotator
+        client=client or new_client(), seq=seq, verb="undo", undoes=batch, source="bulk", annotator=annotator
     )
     return bench.record([event])
 

@@ -245,9 +245,9 @@ class MapDesk(Desk):
         return [
             describe(snapshot, int(row))
             | {
-                "id": item.id,
+                "item_id": item.id,
                 "key": item.key,
-                "image": item.media is not None,
+                "sha": item.sha256[:16] if item.media is not None else None,
                 "text": None if item.text is None else excerpt(item.text),
             }
             for row, item in zip(row_of, self.store.items(ids))
@@ -282,9 +282,11 @@ class MapDesk(Desk):
         planned = bulk.plan(snapshot, rows, verb, value=value, people=people)
         return bulk.commit(self.bench, snapshot, planned, annotator=annotator, client=client, seq=seq)
 
-    def undo(self, batch: str, *, annotator: str | None = None, client: str | None = None) -> int:
+    def undo(
+        self, batch: str, *, annotator: str | None = None, client: str | None = None, seq: int = 1
+    ) -> int:
         """Takes an action back as a whole; returns the newest annotation."""
-        return bulk.undo(self.bench, batch, annotator=annotator, client=client)
+        return bulk.undo(self.bench, batch, annotator=annotator, client=client, seq=seq)
 
 
 # --- pieces ------------------------------------------------------------------------------------

@@ -196,9 +196,9 @@ class ReviewDesk(Desk):
             cards.append(
                 card
                 | {
-                    "id": item.id,
+                    "item_id": item.id,
                     "key": item.key,
-                    "image": item.media is not None,
+                    "sha": item.sha256[:16] if item.media is not None else None,
                     "text": None if item.text is None else excerpt(item.text, 420),
                     "margin": round(float(opinion.margin_N[row]), 4),
                 }
