@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages import shell
 from pages.components import charts
-from pages.components.words import plain, plural
+from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
 from sslcore.workbench import Workbench
@@ -24,25 +24,26 @@ def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
         st.info(
             f"Figures are rough: {plural(needed, 'more audit answer')} and they come from the audit split. "
             "While you label, some questions are random audit items; their answers are never trained on. "
-            "Until then the instant loop is judged out-of-fold, on labels that it was not shown, and the others "
-            "on the few audit answers there are.",
+            "Until then the instant loop is judged out-of-fold, on labels that it was not shown, "
+            "and the others on the few audit answers there are.",
         )
     st.plotly_chart(charts.accuracy_chart(found), theme="streamlit", config=charts.CONFIG, key="accuracy")
-    rows = []
+    rows, followed = [], bench.compare.followed(task)
     for entry in found:
         held = entry.report
         row: dict[str, object] = {
-            "Model": entry.candidate.title,
+            "Model": entry.candidate.title + (" (followed)" if entry.candidate.key == followed else ""),
             "Labels": entry.candidate.labels,
             "Measured on": "nothing yet" if held is None else plural(entry.size, f"{entry.source} item"),
         }
         for title, name in FIGURES.items():
             row[title] = "–" if held is None else charts.told(getattr(held, name))
+            if title == "Accuracy":
+                row["Key accuracy"] = percent(entry.key_accuracy)
         row["ECE"] = None if held is None else held.ece
-        row["Key accuracy"] = entry.key_accuracy
         rows.append(row)
     table = pd.DataFrame(rows)
-    if table["Key accuracy"].isna().all():
+    if all(entry.key_accuracy is None for entry in found):
         table = table.drop(columns="Key accuracy")
     st.dataframe(
         table,
@@ -53,13 +54,14 @@ def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
             "ECE": st.column_config.NumberColumn(
                 format="%.3f", help="Expected calibration error: how far confidence is from being right."
             ),
-            "Key accuracy": st.column_config.NumberColumn(
-                format="percent",
+            "Key accuracy": st.column_config.TextColumn(
                 help="Against the hidden answers, on items that nobody labelled. Never used for a decision.",
             ),
         },
     )
-    st.caption("Ranges are 90 % intervals. Micro precision, recall and F1 of one choice all equal accuracy.")
+    st.caption(
+        "In brackets: 90 % intervals. Micro precision, recall and F1 equal accuracy for a single choice."
+    )
 
 
 FIGURES = {
@@ -71,7 +73,7 @@ FIGURES = {
 }
 
 
-def by_class(task: Task, entry: ModelReport) -> None:
+def by_class(entry: ModelReport) -> None:
     """Precision, recall and F1 of each class."""
     if entry.report is None:
         st.caption("There is nothing to measure this model on yet: it needs audit answers.")
@@ -96,8 +98,9 @@ def confusion(bench: Workbench, task: Task, entry: ModelReport) -> None:
         st.caption("There is nothing to measure this model on yet: it needs audit answers.")
         return
     if len(task.classes) <= MANY_CLASSES:
-        chart = charts.confusion_chart(task.class_names, entry.report)
-        st.plotly_chart(chart, theme="streamlit", config=charts.CONFIG, key="confusion")
+        dark = st.context.theme.type == "dark"
+        chart = charts.confusion_chart(task.class_names, entry.report, dark=dark)
+        st.plotly_chart(chart, theme="streamlit", config=charts.CONFIG, key="confusion", width="content")
         return
     pairs = bench.compare.confused_pairs(task, entry.report)
     if not pairs:
@@ -105,9 +108,9 @@ def confusion(bench: Workbench, task: Task, entry: ModelReport) -> None:
         return
     st.caption(f"{len(task.classes)} classes are too many for a matrix. The most confused pairs:")
     rows = [{"Is": p.true, "Taken for": p.given, "Items": p.count, "Share of class": p.share} for p in pairs]
-    percent = st.column_config.NumberColumn(format="percent")
+    share = st.column_config.NumberColumn(format="percent")
     table = pd.DataFrame(rows)
-    st.dataframe(table, hide_index=True, width="stretch", column_config={"Share of class": percent})
+    st.dataframe(table, hide_index=True, width="stretch", column_config={"Share of class": share})
 
 
 def chosen(found: list[ModelReport], label: str, key: str, index: int = 0) -> ModelReport:
@@ -136,7 +139,6 @@ def calibration(found: list[ModelReport]) -> None:
     st.caption("Above the dotted line a model is right more often than it claims, below it less often.")
 
 
-@st.fragment
 def growth(bench: Workbench, task: Task) -> None:
     """How accuracy grew with the labels."""
     with st.spinner("Fitting on the first labels, then on more of them…"):
@@ -175,21 +177,29 @@ def differences(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
         st.caption("Choose two different models.")
         return
     count, listed = bench.compare.disagreements(task, first.candidate.key, second.candidate.key)
-    st.markdown(f"They differ on **{plural(count, 'item')}**; where both are surest comes first.")
     if not listed:
+        st.caption("They agree on every item.")
         return
-    rows = [
-        {
-            "Item": item.key if item.text is None else " ".join(item.text.split())[:300],
-            first.candidate.title: f"{item.first}  {item.first_confidence:.0%}",
-            second.candidate.title: f"{item.second}  {item.second_confidence:.0%}",
-            "Label": item.label or "",
-        }
-        for item in listed
-    ]
+    st.markdown(f"They differ on **{plural(count, 'item')}**; where both are surest comes first.")
+    rows = []
+    for item in listed:
+        row = {"Item": item.key if item.text is None else " ".join(item.text.split())[:300]}
+        if item.text is None:
+            row = {"Picture": picture(item.item_id, item.sha256)} | row
+        row[f"1: {first.candidate.title}"] = f"{item.first} {item.first_confidence:.0%}"
+        row[f"2: {second.candidate.title}"] = f"{item.second} {item.second_confidence:.0%}"
+        rows.append(row | {"Your label": item.label or ""})
+    shape: dict[str, object] = {"Item": st.column_config.TextColumn(width="large")}
+    if listed[0].text is None:
+        shape = {"Picture": st.column_config.ImageColumn(width="small")}
+    tall = None if listed[0].text is not None else 56
     table = pd.DataFrame(rows)
-    table.columns = ["Item", first.candidate.title, second.candidate.title + " ", "Label"]
-    st.dataframe(table, hide_index=True, width="stretch", column_config={"Item": {"width": "large"}})
+    st.dataframe(table, hide_index=True, width="stretch", row_height=tall, column_config=shape)
+
+
+def picture(item_id: int, sha256: str) -> str:
+    """Where the browser finds a small picture of an item."""
+    return f"/labelloom/media/{item_id}?size=128&v={sha256[:12]}&t={shell.token()}"
 
 
 def page(bench: Workbench, task: Task) -> None:
@@ -211,22 +221,29 @@ def page(bench: Workbench, task: Task) -> None:
             st.switch_page("label.py")
         return
     overview(bench, task, found)
-    detail, curves, reliable, differ = st.tabs(
-        ["Classes and confusion", "Learning curve", "Calibration", "Where they differ"]
-    )
-    with detail:
-        entry = chosen(found, "Model", "detail")
-        left, right = st.columns(2, gap="medium")
-        with left:
-            by_class(task, entry)
-        with right:
-            confusion(bench, task, entry)
-    with reliable:
-        calibration(found)
-    with differ:
-        differences(bench, task, found)
-    with curves:
-        growth(bench, task)
+    details(bench, task, found)
+
+
+@st.fragment
+def details(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
+    """The tabs; only the open one is computed."""
+    names = ["Classes", "Confusion", "Learning curve", "Calibration", "Where they differ"]
+    classes, confused, curve, reliable, differ = st.tabs(names, on_change="rerun", key="compare:tabs")
+    if classes.open:
+        with classes:
+            by_class(chosen(found, "Model", "classes"))
+    if confused.open:
+        with confused:
+            confusion(bench, task, chosen(found, "Model", "confused"))
+    if curve.open:
+        with curve:
+            growth(bench, task)
+    if reliable.open:
+        with reliable:
+            calibration(found)
+    if differ.open:
+        with differ:
+            differences(bench, task, found)
 
 
 st.subheader("What works best?", anchor=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from pages import shell
 from pages.components.charts import told
-from pages.components.config_form import config_form, field
+from pages.components.config_form import WIDTH, config_form, field
 from pages.components.live_chart import run_board
-from pages.components.words import plain, plural
+from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
 from sslcore.workbench import Workbench
@@ -33,15 +34,17 @@ def wish(bench: Workbench, task: Task) -> None:
         names = [t.name for t in bench.tasks()]
         tasks = st.multiselect("Tasks to learn together", names, default=tasks, key=f"tasks:{bench.project}")
     preferred = list(methods).index("fixmatch") if "fixmatch" in methods else 0
-    name = st.selectbox(
-        "Method",
-        list(methods),
-        index=preferred,
-        format_func=lambda held: methods[held]["title"],
-        key="method",
-        persist_state="session",
-    )
-    describe(methods[name])
+    top = st.container(horizontal=True, vertical_alignment="bottom")
+    with top:
+        name = st.selectbox(
+            "Method",
+            list(methods),
+            index=preferred,
+            format_func=lambda held: methods[held]["title"],
+            key="method",
+            persist_state="session",
+            width=280,
+        )
     try:
         defaults = desk.defaults(name, tasks)
     except LabelloomError as error:
@@ -49,34 +52,35 @@ def wish(bench: Workbench, task: Task) -> None:
         return
     key = f"{bench.project}:{name}:{','.join(tasks)}"
     shared = {param["name"]: param for param in desk.training_params()}
-    left, right = st.columns(2)
-    with left:
+    with top:
         minutes = field(
             shared["minutes"], defaults.train_config["minutes"], key=key, label="Time budget (min)"
         )
-    with right:
         encoder = source(desk.sources(), defaults.encoder, bench.modality, key)
+        pressed = st.button("Start", type="primary", key="start", width=120)
+    describe(methods[name])
     own = config_form(methods[name]["params"], defaults.method_config, key=key)
     with st.expander("Schedule, sizes and device"):
         rest = [param for param in shared.values() if param["name"] != "minutes"]
         train_config = config_form(rest, defaults.train_config, key=f"{key}:train")
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, help="Everything random in the run follows from it.")
-    st.caption(plain(defaults.reason))
-    for doubt in desk.doubts(tasks):
-        st.caption(f"⚠️ {plain(doubt)}")
-    if st.button("Start", type="primary", width="stretch", key="start"):
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 0, help="Everything random in the run follows from it.", width=WIDTH
+        )
+    st.caption("  \n".join([plain(defaults.reason), *(f"⚠️ {plain(doubt)}" for doubt in desk.doubts(tasks))]))
+    if pressed:
         start(bench, tasks, name, own, train_config | {"minutes": minutes}, encoder, int(seed))
 
 
 def describe(method: dict[str, Any]) -> None:
     """What a method does, from its own page: the first line, the paper, the rest on demand."""
     first, _, rest = method["text"].partition("\n")
-    st.markdown(first.replace("``", "`"))
-    if method["paper"]:
-        st.caption(method["paper"])
-    if rest.strip():
-        with st.expander("How it works"):
-            st.markdown(rest.strip().replace("``", "`"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(first.replace("``", "`"), width="content")
+        if method["paper"]:
+            st.caption(method["paper"], width="content")
+        if rest.strip():
+            with st.popover("How it works", width="content", type="tertiary"):
+                st.markdown(rest.strip().replace("``", "`"))
 
 
 def source(sources: list[str], default: str, modality: str, key: str) -> str:
@@ -93,6 +97,7 @@ def source(sources: list[str], default: str, modality: str, key: str) -> str:
             format_func=named,
             help="Raw items train a whole network; frozen features a small one, quickly and on few labels.",
             key=f"{key}:encoder",
+            width=WIDTH,
         )
     )
 
@@ -146,8 +151,8 @@ def adopt(bench: Workbench, task: Task, run_id: int) -> None:
         side_by_side(bench, task, held)
         verdict = {"adopt": st.success, "keep": st.warning, "impossible": st.warning, "unclear": st.info}
         verdict[held.advice](plain(held.reason))
-        if card.figures.get("note"):
-            st.caption(plain(card.figures["note"]))
+        if card.note and held.reason != card.note:
+            st.caption(plain(card.note))
         follows = task.name in card.adopted
         st.caption(
             "Adoption changes whose suggestions Label, Review and the map show, which items are asked next, "
@@ -173,29 +178,29 @@ def adopt(bench: Workbench, task: Task, run_id: int) -> None:
 
 def side_by_side(bench: Workbench, task: Task, held: Adoption) -> None:
     """Accuracy of run, instant loop and supervised head, each with where it comes from."""
-    shown = [("This run", held.run), ("Instant loop", held.instant), ("Supervised head alone", held.head)]
-    columns = st.columns(3)
-    for column, (title, candidate) in zip(columns, shown):
-        with column:
-            if candidate is None:
-                st.metric(title, "–")
-                continue
-            found = bench.compare.report(task, candidate)
-            if found.report is None:
-                st.metric(title, "–", help="There is no audit answer yet.")
-                st.caption("no audit answer yet")
-                continue
-            st.metric(title, f"{found.report.accuracy.value:.1%}")
-            rough = "rough, " if found.rough else ""
-            range_ = told(found.report.accuracy).split(" ", 2)[2]
-            st.caption(f"{rough}{range_}, {plural(found.size, found.source + ' item')}")
-            if found.key_accuracy is not None:
-                st.caption(f"key accuracy {found.key_accuracy:.1%}")
+    rows = []
+    for title, candidate in (
+        ("This run", held.run),
+        ("Instant loop", held.instant),
+        ("Supervised head alone", held.head),
+    ):
+        if candidate is None:
+            continue
+        found = bench.compare.report(task, candidate)
+        measured = "nothing yet" if found.report is None else plural(found.size, f"{found.source} item")
+        row: dict[str, object] = {
+            "": title,
+            "Accuracy (90 % interval)": "–" if found.report is None else told(found.report.accuracy),
+            "Measured on": measured + (" (rough)" if found.rough and found.report is not None else ""),
+            "Labels": candidate.labels,
+        }
+        if found.key_accuracy is not None:
+            row["Key accuracy"] = percent(found.key_accuracy)
+        rows.append(row)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
 
 
 st.subheader("Can it learn more?", anchor=False)
-form, board = st.columns([2, 3], gap="medium")
-with form:
+with st.container(border=True):
     wish(workbench, current)
-with board:
-    watch(workbench, current)
+watch(workbench, current)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from pages.components.words import percent
 from sslcore.metrics import Report
@@ -14,9 +12,12 @@ from sslcore.workbench.compare import ModelReport, RunPoint
 from sslcore.workbench.learning_curve import CurveResult
 from sslcore.workbench.palette import OKABE_ITO
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 CLEAR = "rgba(0,0,0,0)"
 GREY = "rgba(128,134,145,0.55)"
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#F0E442")
+LINES = ("#2E86D1", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#F0E442")
 SHAPES = ("circle", "diamond", "square", "triangle-up", "x", "star", "pentagon", "cross")
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
@@ -40,20 +41,23 @@ def accuracy_chart(found: Sequence[ModelReport]) -> go.Figure:
                 legendgroup=name,
                 showlegend=entry is shown[0],
                 offsetgroup=name,
+                orientation="h",
                 marker={
                     "symbol": shape + ("-open" if entry.rough else ""),
                     "size": 10,
                     "color": LINES[0] if shape == "circle" else LINES[1],
-                    "line": {"width": 2},
+                    "line": {"width": 2, "color": LINES[0] if shape == "circle" else LINES[1]},
                 },
                 hovertemplate=f"{name} {told(interval)}<extra></extra>",
             )
+    low = min((e.report.balanced_accuracy.low for e in shown if e.report), default=0.0)
+    low = min([low, *(e.report.accuracy.low for e in shown if e.report)])
     picture.update_layout(scattermode="group", scattergap=0.6)
-    picture.update_xaxes(tickformat=".0%", title=None)
+    picture.update_xaxes(tickformat=".0%", range=[max(0.0, low - 0.03), 1.01])
     return picture
 
 
-def confusion_chart(names: Sequence[str], found: Report) -> go.Figure:
+def confusion_chart(names: Sequence[str], found: Report, *, dark: bool) -> go.Figure:
     """Rows: what it is; columns: what the model says; colour: share of the row, so rare classes show."""
     count_CC = found.confusion_CC
     share_CC = count_CC / count_CC.sum(axis=1, keepdims=True).clip(1)
@@ -66,14 +70,18 @@ def confusion_chart(names: Sequence[str], found: Report) -> go.Figure:
         customdata=count_CC,
         text=[[str(n) if n else "" for n in row] for row in count_CC],
         texttemplate="%{text}" if len(names) <= 20 else "",
+        # pale cells let the page shine through, which plotly's own choice of text colour does not know
+        textfont={"color": "#E8EBEF"} if dark else None,
         zmin=0,
         zmax=1,
         colorscale=[[0, "rgba(11,99,206,0.04)"], [1, "rgba(11,99,206,0.95)"]],
-        colorbar={"tickformat": ".0%", "title": "share of row", "outlinewidth": 0},
+        colorbar={"tickformat": ".0%", "outlinewidth": 0},
+        showscale=len(names) > 20,
         xgap=1,
         ygap=1,
         hovertemplate="is %{y}<br>taken for %{x}<br>%{customdata} items, %{z:.0%} of its row<extra></extra>",
     )
+    picture.update_layout(width=min(1000, 240 + 58 * max(len(names), 4)))
     picture.update_yaxes(autorange="reversed", title="is", showgrid=False, type="category")
     picture.update_xaxes(title="taken for", showgrid=False, type="category", tickangle=-35)
     return picture
@@ -162,11 +170,11 @@ def told(interval: Interval) -> str:
     """A figure with its range, as a person reads it.
 
     >>> told(Interval(0.9, 0.75, 0.97))
-    '90.0 % (75 % to 97 %)'
+    '90.0 % (75–97)'
     """
     if interval.value != interval.value:
         return "–"
-    return f"{percent(interval.value)} ({percent(interval.low, 0)} to {percent(interval.high, 0)})"
+    return f"{percent(interval.value)} ({100 * interval.low:.0f}–{100 * interval.high:.0f})"
 
 
 def short(text: str, most: int = 34) -> str:
@@ -202,6 +210,8 @@ def _bars(intervals: Sequence[Interval]) -> dict[str, Any]:
 
 
 def _figure(*, height: int) -> go.Figure:
+    import plotly.graph_objects as go  # not at import: a page that shows no chart need not wait for it
+
     picture = go.Figure()
     picture.update_layout(
         height=height,

@@ -10,38 +10,42 @@ import streamlit as st
 Param = Mapping[str, Any]
 
 
+WIDTH = 210
+"""Width of a setting in pixels; a row takes as many as fit and goes on below."""
+
+
 def config_form(params: Sequence[Param], values: Mapping[str, Any], *, key: str) -> dict[str, Any]:
-    """Shows the settings in two columns and returns their values by name.
+    """Shows the settings side by side, as many as fit, and returns their values by name.
 
     Args:
         params: Fields as ``Registry.schema`` gives them.
         values: What each starts with; the field's default where it is missing.
         key: Prefix of the widgets' keys; another prefix starts from ``values`` again.
     """
-    found: dict[str, Any] = {}
-    columns = st.columns(2) if len(params) > 1 else [st.container()]
-    for i, param in enumerate(params):
-        with columns[i % len(columns)]:
-            found[param["name"]] = field(param, values.get(param["name"], param["default"]), key=key)
-    return found
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        return {
+            param["name"]: field(param, values.get(param["name"], param["default"]), key=key)
+            for param in params
+        }
 
 
 def field(param: Param, value: Any, *, key: str, label: str | None = None) -> Any:
     """One setting: a choice, a switch, a slider (a share of 0 to 1) or a number."""
     name, kind = param["name"], param["type"]
-    label, help_, key = label or title(name), explain(param), f"{key}:{name}"
+    label, key = label or title(name), f"{key}:{name}"
+    common: dict[str, Any] = {"help": explain(param), "key": key, "width": WIDTH}
     base, optional = kind.removesuffix(" | None"), kind.endswith(" | None")
     if param["choices"]:
         options = [None, *param["choices"]] if optional else list(param["choices"])
         index = options.index(value) if value in options else 0
-        return st.selectbox(label, options, index=index, help=help_, key=key, format_func=_option)
+        return st.selectbox(label, options, index=index, format_func=_option, **common)
     if base == "bool":
-        return st.checkbox(label, value=bool(value), help=help_, key=key)
+        return st.checkbox(label, value=bool(value), **common)
     if base == "float" and not optional and param["low"] == 0 and param["high"] == 1:
-        return st.slider(label, 0.0, 1.0, float(value), step=0.01, help=help_, key=key)
+        return st.slider(label, 0.0, 1.0, float(value), step=0.01, **common)
     if base in ("int", "float"):
-        return _number(base, param, value, label, help_, key)
-    return st.text_input(label, value="" if value is None else str(value), help=help_, key=key)
+        return _number(base, param, value, label, common)
+    return st.text_input(label, value="" if value is None else str(value), **common)
 
 
 def title(name: str) -> str:
@@ -79,7 +83,7 @@ def _option(value: Any) -> str:
     return "automatic" if value is None else str(value)
 
 
-def _number(base: str, param: Param, value: Any, label: str, help_: str, key: str) -> Any:
+def _number(base: str, param: Param, value: Any, label: str, common: dict[str, Any]) -> Any:
     cast = int if base == "int" else float
     low = None if param["low"] is None else cast(param["low"])
     high = None if param["high"] is None else cast(param["high"])
@@ -92,8 +96,7 @@ def _number(base: str, param: Param, value: Any, label: str, help_: str, key: st
         step=cast(step),
         format=form,
         placeholder="automatic",
-        help=help_,
-        key=key,
+        **common,
     )
 
 

@@ -56,9 +56,7 @@ PANELS: tuple[dict[str, Any], ...] = (
         "percent": False,
         "low": 0,
         "lines": [{"at": 3, "label": "collapse"}],
-        "series": [
-            {"name": "largest_class_over_prior", "label": "most favoured class ÷ its share of labels"}
-        ],
+        "series": [{"name": "largest_class_over_prior", "label": "favoured class ÷ prior"}],
     },
 )
 """The charts: which figures stand together and what they are called."""

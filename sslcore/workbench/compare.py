@@ -8,7 +8,7 @@ others' on the few audit answers there are. Accuracy against an answer key is ke
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +101,7 @@ class Disagreement:
     item_id: int
     key: str
     text: str | None
-    media: str | None
+    sha256: str
     first: str
     first_confidence: float
     second: str
@@ -128,6 +128,7 @@ class CompareDesk(Desk):
         self._saw: dict[tuple[int, int], BoolArray] = {}
         self._reports: dict[tuple[Any, ...], ModelReport] = {}
         self._curve = LearningCurve()
+        self._fitting = threading.Lock()
 
     # --- what there is -----------------------------------------------------------------------
 
@@ -135,7 +136,7 @@ class CompareDesk(Desk):
         """The instant loop, its supervised head alone, and the finished runs, newest first."""
         snapshot = self.snapshot(task)
         found: list[Candidate] = []
-        if snapshot.result is not None:
+        if snapshot.result is not None and (snapshot.result.label_N >= 0).any():
             result, saw_N = snapshot.result, snapshot.state.training_label_N >= 0
             labels = int(saw_N.sum())
             on = "" if snapshot.view is None else f" on {snapshot.view.name}"
@@ -153,6 +154,11 @@ class CompareDesk(Desk):
     def candidate(self, task: Task, key: str) -> Candidate | None:
         """One model by its key."""
         return next((found for found in self.candidates(task) if found.key == key), None)
+
+    def followed(self, task: Task) -> str | None:
+        """Key of the model whose predictions the task follows; None while there are none."""
+        follows = self.snapshot(task).follows
+        return {"run": f"run:{follows.run_id}", "instant": "instant"}.get(follows.kind)
 
     def audit(self, task: Task) -> tuple[IntArray, IntArray]:
         """Rows of the audit split that have an answer, and the answers."""
@@ -212,10 +218,10 @@ class CompareDesk(Desk):
             The curve, or None where nothing can be fitted yet.
         """
         snapshot = self.snapshot(task)
-        if snapshot.view is None or snapshot.result is None:
+        if snapshot.view is None or not (snapshot.state.training_label_N >= 0).any():
             return None
         key_N = self.bench.live.key(task.id)
-        with self._lock:
+        with self._fitting:  # one curve at a time; whoever asks next finds its fits done
             return self._curve.of(snapshot.view, snapshot.state, key_N, seconds=seconds)
 
     def run_points(self, task: Task) -> list[RunPoint]:
@@ -260,7 +266,7 @@ class CompareDesk(Desk):
                     item_id=item.id,
                     key=item.key,
                     text=item.text,
-                    media=item.media,
+                    sha256=item.sha256,
                     first=names[by_one_N[row]],
                     first_confidence=float(one_NC[row].max()),
                     second=names[by_other_N[row]],
@@ -354,12 +360,3 @@ def _title(recipe: Mapping[str, Any]) -> str:
     name = str(recipe.get("method", "?"))
     titles = {entry["name"]: entry["title"] for entry in choices.methods()}
     return titles.get(name, name)
-
-
-def names_of(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Titles by key, in order.
-
-    >>> names_of([])
-    {}
-    """
-    return {candidate.key: candidate.title for candidate in candidates}

@@ -46,6 +46,7 @@ class RunCard:
         seconds: How long it has worked.
         quiet: Seconds without a sign of life, where that is worth saying.
         adopted: Names of the tasks that follow this run.
+        note: What it is doing, or what it had to say at its end.
         figures: What the run itself measured at its end, by name.
     """
 
@@ -60,6 +61,7 @@ class RunCard:
     seconds: float | None = None
     step: int | None = None
     quiet: float | None = None
+    note: str = ""
     error: str | None = None
     cancelling: bool = False
     adopted: tuple[str, ...] = ()
@@ -297,6 +299,8 @@ class TrainDesk(Desk):
             instant_right = int(((by_run_A != label_A) & (by_instant_A == label_A)).sum())
         better = probability_better(run_right, instant_right)
         advice, reason = _advise(fits, instant is not None, differ, run_right, instant_right, better)
+        if advice != "impossible" and self._collapsed(run_id, task):
+            advice, reason = "keep", str(self._train_run(run_id).result.get("note") or reason)
         return Adoption(run, instant, head, differ, run_right, instant_right, better, advice, reason)
 
     def adopt(self, task: Task, run_id: int) -> None:
@@ -375,6 +379,11 @@ class TrainDesk(Desk):
             raise StoreError(f"Run {run_id} is no training run: it computes {run.kind}.")
         return run
 
+    def _collapsed(self, run_id: int, task: Task) -> bool:
+        """Whether the run itself says that it is not to be trusted."""
+        figures = self._train_run(run_id).result.get("tasks", {})
+        return bool(figures.get(task.name, {}).get("collapsed"))
+
     def _adopted(self) -> dict[int, list[str]]:
         held: dict[int, list[str]] = {}
         for task in self.bench.tasks():
@@ -406,6 +415,7 @@ class TrainDesk(Desk):
             seconds=None if run.started is None else max(0.0, end - run.started),
             step=run.progress.get("step"),
             quiet=quiet,
+            note=str(run.result.get("note") or (_note(run.progress) if run.status == "running" else "")),
             error=run.error,
             cancelling=run.cancel and run.status == "running",
             adopted=tuple(adopted.get(run.id, ())),
@@ -414,7 +424,7 @@ class TrainDesk(Desk):
         )
 
 
-_FIGURES = ("audit_accuracy", "key_accuracy", "steps", "seconds", "note")
+_FIGURES = ("audit_accuracy", "key_accuracy", "steps", "seconds")
 
 
 def probability_better(wins: int, losses: int) -> float | None:
@@ -497,6 +507,12 @@ def _share(progress: Mapping[str, Any]) -> float:
         return float(np.clip(progress["share"], 0, 1))
     total = progress.get("total") or 0
     return float(np.clip(progress.get("done", 0) / total, 0, 1)) if total else 0.0
+
+
+def _note(progress: Mapping[str, Any]) -> str:
+    """What a worker is at; the training itself shows in the figures and needs no word."""
+    stage = progress.get("stage", "")
+    return str(progress.get("note") or ("" if stage == "training" else stage))
 
 
 def _minutes(items: int, modality: str, encoder: str) -> float:

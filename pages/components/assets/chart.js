@@ -7,7 +7,7 @@ const LIVE_MS = 1000;
 const IDLE_MS = 4000;
 const SLOWEST_MS = 8000;
 
-/** @typedef {{id: number, title: string, tasks: string[], status: string, position: number | null, share: number, eta: number | null, seconds: number | null, quiet: number | null, error: string | null, cancelling: boolean, adopted: string[], figures: Record<string, any>}} Run */
+/** @typedef {{id: number, title: string, tasks: string[], status: string, position: number | null, share: number, eta: number | null, seconds: number | null, quiet: number | null, note: string, error: string | null, cancelling: boolean, adopted: string[], figures: Record<string, any>}} Run */
 /** @typedef {{key: string, task: string | null, name: string, x: number[], y: number[]}} Line */
 
 /** @param {number} seconds */
@@ -28,7 +28,7 @@ function told(run) {
   if (run.status === 'running') {
     if (run.cancelling) return 'stopping…';
     if (run.quiet) return `no sign of life for ${duration(run.quiet)}`;
-    if (run.share === 0) return 'starting…';
+    if (run.share === 0) return run.note || 'starting…';
     return `${Math.floor(100 * run.share)} %` + (run.eta === null ? '' : ` · ${duration(run.eta)} left`);
   }
   const took = run.seconds === null ? '' : ` after ${duration(run.seconds)}`;
@@ -213,6 +213,7 @@ class Board {
     row.dataset.status = run.status;
     pick.setAttribute('aria-pressed', String(run.id === this.chosen));
     set(name, `${run.id} · ${run.title}`);
+    words.title = run.note;
     name.title = run.tasks.length ? `learns ${run.tasks.join(', ')}` : '';
     bar.firstElementChild.style.width = `${(100 * run.share).toFixed(1)}%`;
     bar.setAttribute('role', 'progressbar');

@@ -6,7 +6,7 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MARGIN = { left: 44, right: 10, top: 8, bottom: 22 };
-export const COLOURS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9'];
+export const COLOURS = ['#2E86D1', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#8C6BB1'];
 export const DASHES = ['', '7 4', '2 3', '9 3 2 3'];
 
 /** @param {string} name @param {Record<string, string | number>} attributes @param {Element} [parent] */
@@ -24,6 +24,12 @@ export function written(value, percent) {
   if (value === 0) return '0';
   const size = Math.abs(value);
   return size >= 1000 ? Math.round(value).toLocaleString('en') : size >= 0.01 ? value.toPrecision(3) : value.toExponential(1);
+}
+
+/** A tick's label: as many digits as the step between ticks asks for. @param {number} value @param {number} step @param {boolean} percent */
+export function tickLabel(value, step, percent) {
+  if (percent) return `${(100 * value).toFixed(step < 0.0099 ? 1 : 0)} %`;
+  return Number(value.toFixed(Math.min(8, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))))).toLocaleString('en', { maximumFractionDigits: 8 });
 }
 
 /** Round numbers between two ends. @param {number} low @param {number} high @param {number} count */
@@ -167,15 +173,18 @@ export class Plot {
     }
     const scale = (this.scale = this.fit(shown, width, height));
     const grid = make('g', { class: 'grid' }, this.svg);
-    for (const at of ticks(scale.low, scale.high, Math.max(2, Math.floor(height / 45)))) {
+    const levels = ticks(scale.low, scale.high, Math.max(3, Math.floor(height / 36)));
+    for (const at of levels) {
       const y = scale.y(at);
       make('line', { x1: MARGIN.left, x2: width - MARGIN.right, y1: y, y2: y }, grid);
       make('text', { x: MARGIN.left - 6, y: y + 4, 'text-anchor': 'end' }, grid)
-        .textContent = this.panel.percent ? `${Math.round(100 * at)} %` : written(at, false);
+        .textContent = tickLabel(at, levels.length > 1 ? levels[1] - levels[0] : 1, this.panel.percent);
     }
-    for (const at of ticks(scale.first, scale.last, Math.max(2, Math.floor(width / 90)))) {
-      make('text', { x: scale.x(at), y: height - 6, 'text-anchor': 'middle' }, grid).textContent = at.toLocaleString('en');
+    const unit = width - MARGIN.right - 36;  // room for the word at the end of the axis
+    for (const at of ticks(scale.first, scale.last, Math.max(3, Math.floor(width / 45)))) {
+      if (scale.x(at) < unit - 12) make('text', { x: scale.x(at), y: height - 6, 'text-anchor': 'middle' }, grid).textContent = at.toLocaleString('en');
     }
+    make('text', { x: width - MARGIN.right, y: height - 6, 'text-anchor': 'end' }, grid).textContent = 'steps';
     for (const line of this.panel.lines) {
       if (line.at < scale.low || line.at > scale.high) continue;
       const y = scale.y(line.at);
