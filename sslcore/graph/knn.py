@@ -3,9 +3,10 @@
 Cosine after half the mean feature is taken off: all of it, as is usual, throws away the meaningful
 zero of pixels and rectified units, none of it lets a common offset of an encoder hide the rest
 (spreading on nine sets: half is within half a point of the better of the two on each). Exact up to
-:data:`EXACT_ROWS` items (faiss flat index, Johnson et al. 2019); above that an inverted-file index (IVF, half precision) whose number of probed lists is raised until the
-recall *measured* on a sample of rows reaches :data:`RECALL`, so the promise does not hang on a
-constant. An item is never its own neighbour; duplicates are neighbours at cosine 1.
+:data:`EXACT_ROWS` items (faiss flat index, Johnson et al. 2019); above that an inverted-file index
+(IVF, half precision) whose number of probed lists is raised until the recall *measured* on a sample
+of rows reaches :data:`RECALL`, so the promise does not hang on a constant. An item is never its own
+neighbour; duplicates are neighbours at cosine 1.
 """
 
 from __future__ import annotations
@@ -88,6 +89,20 @@ def knn_graph(feature_ND: FloatArray, *, k: int = 15, seed: int = 0) -> KnnGraph
         found_BK, cosine_BK = _search(index, feature_ND[start:stop], mean_D, k + 1)
         neighbour_NK[start:stop], similarity_NK[start:stop] = _without_self(found_BK, cosine_BK, start)
     return KnnGraph(neighbour_NK, np.clip(similarity_NK, -1.0, 1.0))
+
+
+def nearest(feature_ND: FloatArray, query_MD: FloatArray, *, k: int) -> tuple[IntArray, FloatArray]:
+    """The k rows of a set nearest to each of some new rows, exactly, and their cosines, nearest first.
+
+    >>> rows, cosines = nearest(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([[0.5, 0.1]]), k=1)
+    >>> rows.tolist(), cosines.tolist() == [[1.0]]
+    ([[0]], False)
+    """
+    mean_D = np.float32(CENTRING) * _mean(feature_ND)
+    k = min(k, len(feature_ND))
+    index = _exact(feature_ND, mean_D)
+    cosine_MK, found_MK = index.search(_unit(query_MD, mean_D), k)
+    return found_MK, np.clip(cosine_MK, -1.0, 1.0)
 
 
 def _mean(feature_ND: FloatArray) -> FloatArray:
