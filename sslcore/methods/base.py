@@ -149,8 +149,6 @@ class Method(ABC):
         """
         import torch
 
-        from sslcore.losses.supervised import masked_cross_entropy
-
         parts = [batch.labelled_B, *(batch.views[name] for name in self.learn_views)]
         sizes = [len(part) for part in parts]
         targets: dict[str, list[Tensor]] = {}
@@ -166,7 +164,7 @@ class Method(ABC):
         for index in range(len(self.tasks)):
             pieces = logits[index].split(sizes)
             label_B = batch.label_TB[index]
-            supervised = supervised + masked_cross_entropy(pieces[0], label_B)
+            supervised = supervised + self.supervised(index, pieces[0], label_B, at)
             seen = {"labelled": pieces[0]} | dict(zip(self.learn_views, pieces[1:], strict=True))
             seen |= {name: per_task[index] for name, per_task in targets.items()}
             term = self.unlabelled(index, seen, batch, at)
@@ -176,6 +174,12 @@ class Method(ABC):
                 labels.append(term.label_U)
         total = supervised + self.weight * unlabelled if self.views else supervised
         return total, Diagnostics(supervised.detach(), unlabelled.detach(), weights, labels)
+
+    def supervised(self, task: int, logits_BC: Tensor, label_B: Tensor, at: Moment) -> Tensor:
+        """The loss of one task on labelled items: cross-entropy, where no method says otherwise."""
+        from sslcore.losses.supervised import masked_cross_entropy
+
+        return masked_cross_entropy(logits_BC, label_B)
 
     @abstractmethod
     def unlabelled(

@@ -5,7 +5,7 @@ The same object predicts the set at the end of a run and new items after an expo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ class Predictor:
         preprocess: What is done to an item first.
         tasks: Names of the tasks, in the order of the heads.
         precision: What convolutions are computed in.
+        classes: Class names of each task, where they are known.
     """
 
     def __init__(
@@ -33,13 +34,11 @@ class Predictor:
         tasks: Sequence[str],
         *,
         precision: torch.dtype = torch.float32,
+        classes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.network, self.preprocess, self.tasks, self.precision = (
-            network,
-            preprocess,
-            list(tasks),
-            precision,
-        )
+        self.network, self.preprocess, self.precision = network, preprocess, precision
+        self.tasks = list(tasks)
+        self.classes = {name: list(names) for name, names in (classes or {}).items()}
         self.device = next(network.parameters()).device
         self._views = preprocess.views(self.device)
 

@@ -47,7 +47,7 @@ class TrainConfig(Config):
         choices=("auto", "on", "off"),
         help="Mirror images (never for digits and letters); auto: colour images only.",
     )
-    evaluate_every_s: float = param(3.0, low=0, high=3600, help="Seconds between evaluations.")
+    evaluate_every_s: float = param(3.0, low=0, high=3600, help="Seconds between evaluations; 0: every step.")
     checkpoint_every_s: float = param(30.0, low=0, high=36_000, help="Seconds between checkpoints.")
     device: str = param("auto", choices=("auto", "cpu", "cuda", "mps"), help="Where the run computes.")
     precision: str = param(

@@ -234,18 +234,18 @@ class _Run:
     def go(self) -> TrainingResult:
         config = self.recipe.train_config
         last_look = last_saved = last_asked = time.monotonic()
-        look_cost = 0.0
+        wait = config.evaluate_every_s
         cancelled = self.reporter.should_cancel()
         self.reporter.progress(self.step, self.budget.total, note=self._device_note())
         self.loop_began, self.loop_step = time.monotonic(), self.step
         while not self.budget.over(self.step) and not cancelled:
             self._step()
             now = time.monotonic()
-            # a slow evaluation (large network, CPU) must not eat the budget: a tenth of the time at most
-            if now - last_look >= max(config.evaluate_every_s, 9 * look_cost) or self._first_look(now):
+            if now - last_look >= wait or self._first_look(now):
                 self._look()
                 last_look = time.monotonic()
-                look_cost = last_look - now
+                # a slow evaluation (large network, CPU) must not eat the budget: a tenth of the time at most
+                wait = max(config.evaluate_every_s, 9 * (last_look - now)) if config.evaluate_every_s else 0.0
             if now - last_saved >= config.checkpoint_every_s:
                 self.save()
                 last_saved = time.monotonic()

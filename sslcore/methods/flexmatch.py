@@ -1,0 +1,68 @@
+"""FlexMatch: a class that is learned slowly gets a lower bar.
+
+Zhang et al. 2021, arXiv:2110.08263. FixMatch with ``tau_c = tau * b_c / (2 - b_c)``; ``b_c`` counts the items
+whose last answer above ``tau`` was class c, over the largest such count (or over the items without any yet,
+while those are more: threshold warm-up). An item's last confident answer is remembered until the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslcore.config import Config
+from sslcore.methods import METHODS
+from sslcore.methods.base import Batch, Method, Moment, TaskShape, UnlabelledTerm
+from sslcore.methods.fixmatch import FixMatchConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FlexMatchConfig(FixMatchConfig):
+    """Settings of FlexMatch."""
+
+
+@METHODS.register(
+    "flexmatch",
+    title="FlexMatch",
+    family="deep",
+    paper="Zhang et al. 2021, arXiv:2110.08263",
+    config=FlexMatchConfig,
+)
+class FlexMatch(Method):
+    """FixMatch with a curriculum of thresholds."""
+
+    learn_views = ("strong",)
+    target_views = ("weak",)
+
+    def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
+        super().__init__(config, tasks, items)
+        import torch
+
+        for task in range(len(tasks)):
+            self.state[f"{task}.answer_N"] = torch.full((items,), -1, dtype=torch.long)
+
+    def unlabelled(self, task: int, logits: Mapping[str, Tensor], batch: Batch, at: Moment) -> UnlabelledTerm:
+        """FixMatch's loss; the answers above the fixed threshold are remembered."""
+        from sslcore.losses.adaptive import above
+        from sslcore.losses.pseudo_label import weighted_pseudo_label
+
+        proba_UC = logits["weak"].softmax(1)
+        label_U, weight_U = proba_UC.argmax(1), self.accept(task, proba_UC)
+        answer_N = self.state[f"{task}.answer_N"]
+        sure_U = above(proba_UC, self.config.threshold) > 0
+        answer_N[batch.row_U] = label_U.where(sure_U, answer_N[batch.row_U])
+        return UnlabelledTerm(weighted_pseudo_label(logits["strong"], label_U, weight_U), weight_U, label_U)
+
+    def accept(self, task: int, proba_UC: Tensor) -> Tensor:
+        """1 from the bar of the class up."""
+        from sslcore.losses.adaptive import above, curriculum_threshold
+
+        answer_N = self.state[f"{task}.answer_N"]
+        classes = proba_UC.shape[1]
+        count_C = (answer_N + 1).bincount(minlength=classes + 1).to(proba_UC.dtype)  # the first: none yet
+        bar_C = curriculum_threshold(count_C[1:], count_C[0], threshold=self.config.threshold)
+        return above(proba_UC, bar_C)

@@ -1,0 +1,80 @@
+"""FreeMatch: thresholds that follow the model's own confidence, and a pull towards fair answers.
+
+Wang et al. 2023, arXiv:2205.07246. ``tau_c = tau_t p_c / max p``; ``tau_t`` a moving average of the mean top
+probability, ``p`` of the mean prediction, ``h`` of the answers' histogram, all from weak views, from 1/C
+on. ``FixMatch loss at tau_c + w_f * fairness``. The averages are renewed before they are used, as in the
+authors' code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sslcore.config import Config, param
+from sslcore.methods import METHODS
+from sslcore.methods.base import Batch, Method, MethodConfig, Moment, TaskShape, UnlabelledTerm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FreeMatchConfig(MethodConfig):
+    """Settings of FreeMatch."""
+
+    momentum: float = param(0.999, low=0, high=1, help="How slowly thresholds follow the model's confidence.")
+    fairness_weight: float = param(0.01, low=0, high=10, help="Weight of the pull towards fair answers.")
+
+
+@METHODS.register(
+    "freematch",
+    title="FreeMatch",
+    family="deep",
+    paper="Wang et al. 2023, arXiv:2205.07246",
+    config=FreeMatchConfig,
+)
+class FreeMatch(Method):
+    """FixMatch with self-adaptive thresholds and a fairness term."""
+
+    learn_views = ("strong",)
+    target_views = ("weak",)
+
+    def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
+        super().__init__(config, tasks, items)
+        import torch
+
+        for index, task in enumerate(tasks):
+            self.state[f"{index}.confidence"] = torch.tensor(1 / task.classes)
+            self.state[f"{index}.mean_proba_C"] = torch.full((task.classes,), 1 / task.classes)
+            self.state[f"{index}.histogram_C"] = torch.full((task.classes,), 1 / task.classes)
+
+    def unlabelled(self, task: int, logits: Mapping[str, Tensor], batch: Batch, at: Moment) -> UnlabelledTerm:
+        """FixMatch's loss at the moving thresholds, and the fairness term."""
+        from sslcore.losses.adaptive import fairness
+        from sslcore.losses.pseudo_label import weighted_pseudo_label
+
+        proba_UC = logits["weak"].softmax(1)
+        top_U, label_U = proba_UC.max(1)
+        histogram_C = label_U.bincount(minlength=proba_UC.shape[1]).to(proba_UC.dtype) / len(label_U)
+        for name, seen in (
+            ("confidence", top_U.mean()),
+            ("mean_proba_C", proba_UC.mean(0)),
+            ("histogram_C", histogram_C),
+        ):
+            self.state[f"{task}.{name}"].lerp_(seen, 1 - self.config.momentum)
+        weight_U = self.accept(task, proba_UC)
+        loss = weighted_pseudo_label(logits["strong"], label_U, weight_U)
+        if self.config.fairness_weight > 0:
+            mean_C, seen_C = self.state[f"{task}.mean_proba_C"], self.state[f"{task}.histogram_C"]
+            fair = fairness(logits["strong"], weight_U, mean_C, seen_C)
+            loss = loss + self.config.fairness_weight * fair
+        return UnlabelledTerm(loss, weight_U, label_U)
+
+    def accept(self, task: int, proba_UC: Tensor) -> Tensor:
+        """1 from the bar of the class up."""
+        from sslcore.losses.adaptive import above, free_threshold
+
+        bar_C = free_threshold(self.state[f"{task}.confidence"], self.state[f"{task}.mean_proba_C"])
+        return above(proba_UC, bar_C)

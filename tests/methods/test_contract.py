@@ -1,0 +1,92 @@
+"""What every deep method must do, read off the registry."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from sslcore.methods import METHODS
+from sslcore.training.run import train
+from tests.methods import bench
+from tests.training import toys
+
+NAMES = METHODS.names()
+UNLABELLED = [name for name in NAMES if name != "supervised"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loss_is_finite_and_reaches_every_weight(name):
+    net = bench.network()
+    loss, told = bench.loss(bench.method(name), net)
+    assert loss.ndim == 0
+    assert torch.isfinite(loss)
+    loss.backward()
+    for weight_name, weight in net.named_parameters():
+        assert weight.grad is not None, weight_name
+        assert torch.isfinite(weight.grad).all()
+        assert weight.grad.abs().sum() > 0, weight_name
+    assert not told.loss_labelled.requires_grad
+    for weight_U, label_U in zip(told.weight_TU, told.label_TU, strict=True):
+        assert ((weight_U >= 0) & (weight_U <= 1)).all()
+        assert ((label_U >= 0) & (label_U < bench.CLASSES)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_batch_gives_the_same_loss(name):
+    first, second = (bench.loss(bench.method(name))[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", UNLABELLED)
+def test_without_the_unlabelled_weight_it_is_the_supervised_network(name):
+    net, given = bench.network(), bench.batch(bench.method(name).views)
+    loss, _ = bench.loss(bench.method(name, unlabelled_weight=0.0), net, given=given)
+    supervised, _ = bench.loss(bench.method("supervised"), net, given=given)
+    torch.testing.assert_close(loss, supervised)
+
+
+@pytest.mark.parametrize("name", UNLABELLED)
+def test_unlabelled_views_change_the_loss_and_labels_of_no_task_do_not_break_it(name):
+    made = bench.method(name)
+    given = bench.batch(made.views)
+    none = dataclasses.replace(given, label_TB=torch.full_like(given.label_TB, -1))
+    # three steps let the methods with moving averages warm up
+    for _ in range(3):
+        loss, told = bench.loss(made, given=none, at=bench.moment(done=0.9))
+    assert told.loss_labelled == 0
+    assert torch.isfinite(loss)
+    assert loss != 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asking_what_it_accepts_changes_nothing(name):
+    made = bench.method(name)
+    bench.loss(made)
+    before = {key: tensor.clone() for key, tensor in made.state.items()}
+    proba_UC = torch.softmax(torch.randn(6, bench.CLASSES), 1)
+    trust_U = made.accept(0, proba_UC)
+    assert trust_U is None or (trust_U.shape == (6,) and ((trust_U >= 0) & (trust_U <= 1)).all())
+    assert before.keys() == made.state.keys()
+    assert all(torch.equal(before[key], made.state[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_learns_three_clouds(name, tmp_path):
+    data = toys.blobs()
+    out = train(toys.recipe(name, steps=60), data, toys.Remember(), folder=tmp_path)
+    answer_N = out.proba["label"].argmax(1)
+    assert (answer_N == data.key_N["label"]).mean() > 0.6
+    again = train(toys.recipe(name, steps=60), data, toys.Remember(), folder=tmp_path / "again")
+    assert np.array_equal(out.proba["label"], again.proba["label"])
+
+
+def test_forms_of_methods_need_no_torch():
+    code = (
+        "import sys; from sslcore.methods import METHODS; from sslcore.training.recipe import Recipe; "
+        "[entry.schema() for entry in METHODS]; Recipe.parse({'method': 'fixmatch'}); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,50 @@
+import json
+
+import pytest
+
+from sslcore.errors import ConfigError, RecipeError
+from sslcore.training.data import TrainingData
+from sslcore.training.device import choose_device
+from sslcore.training.preprocess import plan
+from sslcore.training.recipe import Recipe, TrainConfig
+from tests.training.toys import blobs, digits
+
+
+def test_a_recipe_goes_through_json_and_back():
+    values = {
+        "method": "fixmatch",
+        "method_config": {"threshold": 0.8},
+        "train_config": {"minutes": 2},
+        "seed": 4,
+    }
+    recipe = Recipe.parse(values)
+    assert Recipe.parse(json.loads(json.dumps(recipe.as_dict()))) == recipe
+    assert recipe.train_config.minutes == 2.0
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({}, RecipeError, "must name its method"),
+        ({"method": "fixmach"}, RecipeError, "Did you mean 'fixmatch'"),
+        ({"method": "fixmatch", "colour": 1}, RecipeError, "no choice 'colour'"),
+        ({"method": "fixmatch", "method_config": {"threshold": 2}}, ConfigError, "threshold must be in"),
+        ({"method": "fixmatch", "train_config": [1]}, RecipeError, "must be a mapping"),
+        ({"method": "fixmatch", "train_config": {"backbone": "resnet9000"}}, ConfigError, "must be one of"),
+        ({"method": "fixmatch", "seed": -1}, RecipeError, "seed"),
+        ({"method": "fixmatch", "sharing": "soft"}, RecipeError, "sharing must be 'hard'"),
+    ],
+)
+def test_bad_recipes_say_what_to_do(values, error, words):
+    with pytest.raises(error, match=words):
+        Recipe.parse(values)
+
+
+def test_a_backbone_that_cannot_read_the_set_is_refused():
+    device = choose_device("cpu")
+    with pytest.raises(RecipeError, match="reads images; this run has: feature"):
+        plan(blobs(), TrainConfig(backbone="small_cnn"), device)
+    assert plan(blobs(), TrainConfig(), device).backbone == "feature_mlp"
+    assert plan(digits(), TrainConfig(), device).size == 16
+    texts = TrainingData("text", [], text_N=["a b", "c"])
+    assert plan(texts, TrainConfig(), device).backbone == "text_embedding"
