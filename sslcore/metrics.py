@@ -123,7 +123,10 @@ def report(
         return _nothing(class_names, level)
     predicted_A = proba_AC.argmax(axis=1)
     every = list(range(classes))
-    confusion_CC = sk.confusion_matrix(label_A, predicted_A, labels=every)
+    if classes > 1:
+        confusion_CC = sk.confusion_matrix(label_A, predicted_A, labels=every)
+    else:  # scikit-learn warns of a matrix of one cell
+        confusion_CC = np.array([[len(label_A)]])
     hit_C, support_C, taken_C = confusion_CC.diagonal(), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0)
     present = np.flatnonzero(support_C)
     f1_C = sk.f1_score(label_A, predicted_A, labels=every, average=None, zero_division=np.nan)
