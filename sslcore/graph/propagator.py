@@ -18,7 +18,8 @@ from sslcore.shapes import BoolArray, FloatArray, IntArray
 
 Solve = Callable[[FloatArray], FloatArray]
 
-_FOLDS = 5  # blocks a class's labels are solved in when many come at once
+_FOLDS = 5  # blocks a class's labels are solved in when many come at once …
+_COLUMNS = 150  # … or fewer, down to two, so that many classes do not mean a long wait
 _SINGLY = 12  # up to so many new labels are solved column by column
 _WIDE = 16  # columns solved at once: bounds the memory of a solve
 _RECENT_BYTES = 32 << 20  # single columns kept so that an undo or a relabelling needs no solve
@@ -101,7 +102,9 @@ class Propagator:
         if grouped and group_L is not None:
             _, turn_L = np.unique(group_L, return_inverse=True)
             self._add_blocks(fresh, wanted, dict(zip(row_L.tolist(), turn_L.tolist())))
-        elif len(fresh) <= _SINGLY or len(fresh) <= _FOLDS * len({wanted[row] for row in fresh}):
+        elif len(fresh) <= _SINGLY or len(fresh) <= min(
+            _COLUMNS, _FOLDS * len({wanted[row] for row in fresh})
+        ):
             self._add_singly(fresh, wanted)
         else:
             seen: dict[int, int] = {}
@@ -150,9 +153,10 @@ class Propagator:
                 self._enter([row], wanted[row], column_N)
 
     def _add_blocks(self, rows: list[int], wanted: dict[int, int], turn: dict[int, int]) -> None:
+        folds = int(np.clip(_COLUMNS // len({wanted[row] for row in rows}), 2, _FOLDS))
         blocks: dict[tuple[int, int], list[int]] = {}
         for row in rows:
-            blocks.setdefault((wanted[row], turn[row] % _FOLDS), []).append(row)
+            blocks.setdefault((wanted[row], turn[row] % folds), []).append(row)
         keys = list(blocks)
         for start in range(0, len(keys), _WIDE):
             part = keys[start : start + _WIDE]

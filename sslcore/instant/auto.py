@@ -17,7 +17,7 @@ import numpy as np
 from sslcore.config import Config
 from sslcore.instant import INSTANT
 from sslcore.instant.label_spreading import LabelSpreading, SpreadingConfig
-from sslcore.instant.linear import LinearHead
+from sslcore.instant.linear import PROTOTYPES, LinearHead
 from sslcore.instant.model import Guess, Known
 from sslcore.instant.pooling import fit_pool, pooled
 from sslcore.instant.view import View
@@ -90,8 +90,10 @@ class Auto:
         head = self._heads.setdefault(view.name, LinearHead())
         # one view's powers are shared among several: copies of one opinion must not count double
         found = [_Opinion(f"linear on {view.name}", "linear", n / (n + 20.0) / views, head.raw(view, known))]
-        if view.knn is None or view.knn.k == 0 or len(view) * known.classes > GRAPH_ENTRIES:
+        if view.knn is None or view.knn.k == 0:
             return found
+        if len(view) * known.classes > GRAPH_ENTRIES or known.classes > PROTOTYPES:
+            return found  # a column a class: too many to solve between two keys
         for graph, alpha, prior in _GRAPHS:
             key = (view.name, graph, alpha)
             if key not in self._spreading:
@@ -123,7 +125,7 @@ def _reason(best: str, chosen: Sequence[_Opinion], power_M: FloatArray, judged: 
     if best == "label_spreading":
         return f"The neighbour graph alone: it explains the {judged} labels left out best."
     if len(chosen) == 1:
-        return "The linear head: there is no neighbour graph to spread labels on."
+        return "The linear head: there is no neighbour graph, or too many classes to spread over it."
     if judged == 0:
         return (
             "Graph and linear head by the rule for few labels: no class has two labels to test them on yet."
