@@ -7,6 +7,7 @@ started is done. Exit codes: 0 done, 1 failed (the reason on standard error), 2 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -28,13 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WRONG_USE as error:
         print(f"sslcore {arguments.verb}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `… | head`: the reader has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (lives until the process ends)
+        return 0
     except (LabelloomError, OSError) as error:
         print(f"sslcore {arguments.verb}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 0
 
 
 def parser() -> argparse.ArgumentParser:

@@ -250,7 +250,11 @@ class Workbench:
                     "kind": task.kind,
                     "classes": task.class_names,
                     "labelled": int(human_N.sum()),
-                    "audit": {"model": snapshot.follows.title, **snapshot.figure.as_dict()},
+                    "audit": {
+                        "model": snapshot.follows.title,
+                        **snapshot.figure.as_dict(),
+                        "size": len(state.audit_row_A),
+                    },
                     "head": snapshot.head_figure.as_dict(),
                     "key": None
                     if snapshot.key_accuracy is None

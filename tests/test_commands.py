@@ -1,0 +1,148 @@
+"""The command line: what it prints as JSON, its exit codes, and one whole way through."""
+
+import json
+
+import pytest
+
+from sslcore.__main__ import main
+
+WEIGHTLESS = {"text": ("tfidf", "tfidf"), "image": ("pixels", "pixels")}
+"""Encoders that are ready within seconds, so that a whole way through stays quick."""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def run(capsys, *words):
+    code = main(list(words))
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def run_json(capsys, *words):
+    code, out, err = run(capsys, *words, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+@pytest.fixture
+def films(tmp_path):
+    rows = ["id,text,mood"]
+    for i in range(60):
+        word, mood = (("splendid joyful delight", "good"), ("tedious gloomy failure", "bad"))[i % 2]
+        rows.append(f"f{i},film number {i} was a {word} number {i * 7 % 13},{mood if i < 12 else ''}")
+    path = tmp_path / "films.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["methods", "queries", "encoders", "formats"])
+def test_listings_have_the_public_keys(capsys, kind):
+    rows = run_json(capsys, kind)
+    assert rows
+    assert all({"name", "family", "title", "paper"} == set(row) for row in rows)
+    assert len({row["name"] for row in rows}) == len(rows)
+
+
+def test_wrong_use_is_two_and_failure_is_one(capsys, home):
+    with pytest.raises(SystemExit) as stop:
+        main(["no-such-verb"])
+    assert stop.value.code == 2
+    code, _, err = run(capsys, "status", "nothing")
+    assert code == 1
+    assert "No project is named 'nothing'" in err
+    code, _, err = run(capsys, "import", "/no/such/file.csv", "--project", "p")
+    assert code == 1
+    assert "No such file" in err
+    assert not (home / "p").exists()
+
+
+def test_an_import_that_fails_leaves_no_project(capsys, home, tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    code, _, err = run(capsys, "import", str(empty), "--project", "p")
+    assert code == 1
+    assert "empty" in err
+    assert not (home / "p").exists()
+
+
+def test_preview_writes_nothing(capsys, home, films):
+    held = run_json(capsys, "import", str(films), "--project", "films", "--preview")
+    assert held["format"] == "csv"
+    assert held["mapping"]["text"] == "text"
+    assert not (home / "films").exists()
+
+
+def test_columns_of_ones_own_choice(capsys, home, films):
+    code, _, err = run(capsys, "import", str(films), "-p", "x", "--preview", "--column", "task=nope")
+    assert code == 1
+    assert "There is no column 'nope'" in err
+    code, _, err = run(capsys, "import", str(films), "-p", "x", "--preview", "--column", "rubbish")
+    assert code == 2
+
+
+def test_from_a_table_to_labels_and_a_model(capsys, home, films, tmp_path, monkeypatch):
+    monkeypatch.setattr("sslcore.workbench.bench.PREFERRED", WEIGHTLESS)
+    held = run_json(capsys, "import", str(films), "--project", "films", "--wait")
+    assert held["import"]["imported"] == 60
+    assert held["import"]["labelled"] == 12
+    assert held["items"] == 60
+    status = run_json(capsys, "status", "films")
+    assert status["encoders"] == [{"name": "tfidf", "done": 60, "total": 60}] * 2
+    task = status["tasks"][0]
+    assert (task["name"], task["kind"], task["classes"], task["labelled"]) == (
+        "mood",
+        "single",
+        ["bad", "good"],
+        12,
+    )
+    assert task["key"] is None
+    queue = run_json(capsys, "queue", "films", "-n", "5")
+    assert len({row["id"] for row in queue}) == 5
+    predictions = run_json(capsys, "predict", "films")
+    assert len(predictions) == 60
+    right = [row["label"] == ("good", "bad")[i % 2] for i, row in enumerate(predictions)]
+    assert sum(right) / 60 > 0.9
+    assert {row["source"] for row in predictions} == {"imported", "pseudo"}
+    out = tmp_path / "out.jsonl"
+    report = run_json(capsys, "export", "films", "--format", "jsonl", "--out", str(out))
+    assert report["items"] == 60
+    again = run_json(capsys, "import", str(out), "--project", "again", "--wait")
+    assert again["tasks"][0]["labelled"] == 12
+    code, _, err = run(capsys, "export", "films", "--format", "no-such", "--out", str(out))
+    assert code == 2
+    assert "no-such" in err
+    code, _, err = run(capsys, "simulate", "films")
+    assert code == 1
+    assert "no answer key" in err
+
+
+def test_a_demo_with_its_key(capsys, home, monkeypatch):
+    monkeypatch.setattr("sslcore.workbench.bench.PREFERRED", WEIGHTLESS)
+    held = run_json(capsys, "demo", "digits", "--labelled", "40", "--wait")
+    assert held["project"] == "digits"
+    task = held["tasks"][0]
+    assert (held["items"], task["labelled"], len(task["classes"])) == (1797, 40, 10)
+    assert task["key"]["accuracy"] > 0.85
+    assert {"value", "low", "high"} <= set(task["audit"]["accuracy"])
+    assert run_json(capsys, "projects") == ["digits"]
+    code, out, _ = run(capsys, "demo", "digits", "--if-empty")
+    assert (code, out) == (0, "")
+    curve = run_json(capsys, "simulate", "digits", "--budget", "20", "--seeds", "1")["curve"]
+    assert curve[-1]["labels"] == 20
+    assert curve[-1]["accuracy"] > curve[-1]["random"] - 0.2
+
+
+def test_an_unknown_set_names_the_known_ones(capsys, home):
+    code, _, err = run(capsys, "demo", "no-such-set")
+    assert code in (1, 2)
+    assert "digits" in err
+
+
+def test_doctor(capsys, home):
+    held = run_json(capsys, "doctor")
+    assert held["weights"] == {"efficientnet_lite0": True, "minilm": True}
+    assert held["catalogue"]["digits"] is True
