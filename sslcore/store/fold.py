@@ -81,8 +81,17 @@ class TaskState:
         return int(self.label_N[row]) if self.label_N[row] >= 0 else self.value.get(row)
 
     def rejected_pairs(self) -> list[tuple[int, int]]:
-        """``(row, class)`` for every class that an item was said not to be."""
-        return [(row, c) for row, classes in self.rejected.items() for c in sorted(classes)]
+        """``(row, class)`` for every class that an item was said not to be.
+
+        Audit items are left out, as from the labels: a model that is told what they are not would be
+        measured on what it was told.
+        """
+        return [
+            (row, c)
+            for row, classes in self.rejected.items()
+            if not self.audit_N[row]
+            for c in sorted(classes)
+        ]
 
 
 class LabelState:

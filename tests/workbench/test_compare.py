@@ -257,3 +257,17 @@ def test_ladders_are_short_rise_and_end_at_the_last_label():
             assert steps[-1] == labels
             assert len(steps) <= POINTS
             assert steps == sorted(set(steps))
+
+
+def test_what_an_audit_item_is_not_is_never_told_to_a_model(bench):
+    """Said to be no sport, then labelled as an audit item: sport must stay possible for the model."""
+    task = bench.task()
+    bench.record([Event(client="me", seq=1, verb="reject", task_id=task.id, item_ids=[101], value=0)])
+    bench.live.refresh()
+    assert bench.snapshot(task).proba_NC[100, 0] == 0
+    bench.record(
+        [Event(client="me", seq=2, verb="label", task_id=task.id, item_ids=[101], value=1, purpose="audit")]
+    )
+    bench.live.refresh()
+    assert bench.snapshot(task).state.rejected_pairs() == []
+    assert by_key(bench)["instant"].candidate.proba_NC[100, 0] > 0
