@@ -1,5 +1,6 @@
 /** Many samples at once: choose, then one key for all of them. Each stroke is one action, undone as one. */
 import { count, el, percent } from "./dom.js";
+import { WANTED } from "./questions.js";
 
 export const SIZES = [24, 48, 100];
 const THUMBNAIL = 256;
@@ -56,7 +57,7 @@ export class Grid {
 
   /** Lets the questions go where they like again. */
   close() {
-    this.questions.want = 40;
+    this.questions.want = WANTED;
     this.questions.pinned.clear();
   }
 

@@ -16,7 +16,9 @@ import { call } from "./api.js";
 /** The questions right ahead stay when the rest is renewed, so that nothing changes under the fingers. */
 const KEPT = 3;
 /** Fewer than so many ahead, and more are asked for. */
-const LOW = 25;
+const LOW = 40;
+/** How many are asked for: enough for a fast hand while the machine thinks. */
+export const WANTED = 60;
 const MOST_REMEMBERED = 500;
 /** After so many further answers an item whose suggestion was rejected may be asked again. */
 const REJECTED_RESTS = 20;
@@ -66,7 +68,7 @@ export class Questions {
     this.trouble = "";
     /** Entries that must stay where they are (the grid's page). @type {Set<Entry>} */
     this.pinned = new Set();
-    this.want = 40;
+    this.want = WANTED;
     this._asking = false;
     this._again = false;
     this._asked = "";
