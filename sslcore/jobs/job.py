@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
@@ -19,6 +20,8 @@ BEAT = 2.0
 """Seconds between heartbeats."""
 LOOK = 0.4
 """Seconds between looks whether somebody wants the run to stop."""
+NICE = 10
+"""How far long work stands back behind the app, in the system's steps from 0 to 19."""
 PATIENCE = 6.0
 """Seconds after which work that does not heed a wish to stop is interrupted."""
 
@@ -69,6 +72,14 @@ class Job:
     def should_stop(self) -> bool:
         """Whether somebody wants the run to stop; for work that has something to save first."""
         return self._stop.is_set()
+
+    def give_way(self) -> None:
+        """From now on the app and other programs go first; called by work that takes longer than seconds.
+
+        The features that labelling waits for are not held back by it.
+        """
+        if hasattr(os, "nice") and os.nice(0) < NICE:
+            os.nice(NICE - os.nice(0))
 
     def stop(self) -> None:
         """Asks the work to stop."""

@@ -28,7 +28,6 @@ from sslcore.jobs.job import Heart, Job, Stopped
 from sslcore.jobs.lock import WorkerLock
 from sslcore.store import Run, Store, existing_project
 
-NICE = 10
 TERMINATED = "the worker was told to end (SIGTERM); start the run again to resume from its checkpoint"
 _LOOK = 0.5  # seconds between looks into an empty queue
 
@@ -221,6 +220,4 @@ def _interrupt_main() -> None:
 
 
 if __name__ == "__main__":
-    if hasattr(os, "nice"):
-        os.nice(NICE)
     sys.exit(main())

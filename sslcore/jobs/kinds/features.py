@@ -12,14 +12,16 @@ from sslcore.jobs.kinds import KINDS
 @KINDS.register("features", title="Features", family="job")
 def features(job: Job) -> Mapping[str, Any]:
     """Computes what is missing, the neighbours and a first picture."""
-    from sslcore.features import Items
+    from sslcore.features import Items, find_encoder
     from sslcore.features.compute import compute_features
 
     name = str(job.run.recipe["encoder"])
-    store = job.store
+    store, encoder = job.store, find_encoder(name)
+    if not encoder.weights_free:
+        job.give_way()
     items = (
         Items.of_texts(store.texts()) if store.modality == "text" else Items.of_images(store.media_paths())
     )
-    found = compute_features(store.folder, name, items, report=job.report)
+    found = compute_features(store.folder, name, items, encoder=encoder, report=job.report)
     rows, dim = found.feature_ND.shape
     return {"encoder": name, "rows": rows, "dim": dim}

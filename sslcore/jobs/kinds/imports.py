@@ -15,6 +15,7 @@ def import_(job: Job) -> Mapping[str, Any]:
     """Brings a source in, all of it or nothing; what it left out and why is the result."""
     from sslcore.importing import import_source
 
+    job.give_way()
     recipe = job.run.recipe
     report = import_source(
         job.store,
