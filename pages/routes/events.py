@@ -14,6 +14,8 @@ that no slow question stands before an answer.
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -29,6 +31,10 @@ from sslcore.errors import DataError
 from sslcore.store import Task
 from sslcore.workbench import Workbench
 
+# A thread that answers takes its turn at the interpreter about ten times for one label; at the usual 5 ms
+# a turn it would wait 50 ms beside a refit. The refit itself, mostly outside the interpreter, loses nothing.
+sys.setswitchinterval(0.0005)
+
 MOST_EVENTS = 1000
 MOST_CARDS = 200
 
@@ -37,6 +43,7 @@ _T = TypeVar("_T")
 
 async def events(request: Request, who: Caller) -> Response:
     """``{"client", "events": [...]}`` → ``{"ack", "newest", "refused": [{"seq", "error"}]}``."""
+    start = time.perf_counter()
     body = await json_body(request)
     sent = body.get("events")
     if not isinstance(sent, list):
@@ -49,7 +56,9 @@ async def events(request: Request, who: Caller) -> Response:
         refused = [{"seq": seq, "error": error} for seq, error in receipt.refused]
         return {"ack": receipt.ack, "newest": receipt.newest, "refused": refused}
 
-    return JSONResponse(await anyio.to_thread.run_sync(store, limiter=_storing()))
+    answer = await anyio.to_thread.run_sync(store, limiter=_storing())
+    spent = 1000 * (time.perf_counter() - start)
+    return JSONResponse(answer, headers={"Server-Timing": f"stored;dur={spent:.2f}"})
 
 
 async def queue(request: Request, who: Caller) -> Response:
