@@ -89,7 +89,8 @@ class Auto:
         n = len(known.row_L)
         head = self._heads.setdefault(view.name, LinearHead())
         # one view's powers are shared among several: copies of one opinion must not count double
-        found = [_Opinion(f"linear on {view.name}", "linear", n / (n + 20.0) / views, head.raw(view, known))]
+        prior = 0.5 * n / (n + 20.0)  # half, because a head on few labels errs more than it admits
+        found = [_Opinion(f"linear on {view.name}", "linear", prior / views, head.raw(view, known))]
         if view.knn is None or view.knn.k == 0:
             return found
         if len(view) * known.classes > GRAPH_ENTRIES or known.classes > PROTOTYPES:
