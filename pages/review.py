@@ -157,14 +157,15 @@ def accept_panel(class_index: int | None) -> None:
     """Thresholds, what they accept, how much of it will be right, and the button that accepts."""
     key = f"common:{place}"
     st.session_state.setdefault(key, 0.9)
-    left, right = st.columns([2, 3], gap="medium")
+    left, right = st.columns([2, 5], gap="medium", vertical_alignment="center")
     with left:
         common = st.slider("Accept from a confidence of", 0.0, 1.0, step=0.001, key=key, format="%.3f")
-        threshold_C = threshold_by_class(common)
-        preview = desk.preview(task, threshold_C)
-        if preview is None:
-            st.info("The machine suggests nothing yet: label a few items of different classes first.")
-            return
+    threshold_C = threshold_by_class(common)
+    preview = desk.preview(task, threshold_C)
+    if preview is None:
+        right.info("The machine suggests nothing yet: label a few items of different classes first.")
+        return
+    with right:
         chosen = preview.overall if class_index is None else preview.by_class[class_index]
         st.markdown(f"**{plain(means(chosen))}**")
         where = "" if class_index is None else f" as {task.classes[class_index].name}"
@@ -200,7 +201,7 @@ def accept_panel(class_index: int | None) -> None:
                 st.button("Same for all", on_click=lambda: own_thresholds().clear(), key=f"reset:{place}")
         if st.session_state.get(f"found:{place}"):
             st.caption(plain(st.session_state[f"found:{place}"]))
-    with right:
+    with st.expander("Thresholds by class"):
         class_table(preview.by_class, threshold_C)
 
 
@@ -227,7 +228,7 @@ def class_table(rows: list[Acceptance], threshold_C: FloatArray) -> None:
         args=(key, positions),
         hide_index=True,
         disabled=["Class", "Suggested", "Accepts", "Expected right", "Evidence"],
-        height=min(212, 38 + 35 * max(len(frame), 1)),
+        height=min(320, 38 + 35 * max(len(frame), 1)),
         column_config={
             "Threshold": st.column_config.NumberColumn(
                 min_value=0.0, max_value=1.0, step=0.001, format="%.3f", help="Empty: accepts nothing"
@@ -252,7 +253,7 @@ def filters() -> tuple[ReviewFilter, str]:
             default="wall",
             format_func=str.capitalize,
             key=f"view:{place}",
-            width=128,
+            width=142,
         )
         show = st.selectbox(
             "Show", list(SHOWS), format_func=lambda s: SHOWS[s], key=f"show:{place}", width=195
@@ -398,7 +399,7 @@ def nothing(wanted: ReviewFilter) -> None:
 
 wanted, view = filters()
 told()
-with st.expander("Accept by threshold", expanded=True):
+with st.container(border=True, gap="small"):
     accept_panel(wanted.class_index)
 found = listing(wanted)
 number, size = pager(found)

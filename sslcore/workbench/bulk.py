@@ -156,7 +156,7 @@ def _label(snapshot: Snapshot, planned: Plan, value: Any) -> Plan:
     task = snapshot.task
     if task.kind not in CHOICE_KINDS:
         raise DataError(f"The task {task.name!r} asks for a number: label its items one by one.")
-    if not isinstance(value, int) or not 0 <= value < len(task.classes):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(task.classes):
         raise DataError(
             f"The task {task.name!r} has classes 0 to {len(task.classes) - 1}. Received: {value!r}."
         )

@@ -35,8 +35,8 @@ from sslcore.workbench.snapshot import Snapshot
 Show = Literal["machine", "people", "bulk", "imported", "flagged", "aside", "audit", "all"]
 Sort = Literal["least", "most", "margin", "disagreement"]
 SHOWS: dict[Show, str] = {
-    "machine": "Suggested, not accepted yet",
-    "bulk": "Labelled or accepted in bulk",
+    "machine": "Open suggestions",
+    "bulk": "Labelled in bulk",
     "people": "Labelled by people",
     "imported": "Imported labels",
     "flagged": "Flagged",
@@ -426,7 +426,7 @@ def _percent(share: float) -> str:
     value = 100 * share
     if value >= 99.95 or value <= 0.05:
         return f"{value:.0f}"
-    return f"{value:.1f}" if value > 98.95 or value < 1.05 else f"{value:.0f}"
+    return f"{value:.1f}" if value > 99.05 or value < 0.95 else f"{value:.0f}"
 
 
 def _past(task: Task, verb: str, size: int, value: str | None, value_high: str | None) -> str:
