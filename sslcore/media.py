@@ -193,15 +193,17 @@ def safe_join(root: Path, relative: str) -> Path:
     """
     problem = _unsafe(relative)
     path = root / relative
-    if not problem:
-        real_root, real = os.path.realpath(root), os.path.realpath(path)
-        if real == real_root:
-            problem = "is the folder itself"
-        elif not real.startswith(real_root.rstrip(os.sep) + os.sep):
-            problem = "is or passes a link that leaves the folder"
+    if not problem and not is_inside(root, path):
+        problem = "is the folder itself, or a link that leaves it"
     if problem:
         raise UnsafePathError(f"The path {relative!r} {problem}. Expected a name inside {str(root)!r}.")
     return path
+
+
+def is_inside(root: Path, path: Path) -> bool:
+    """Whether ``path``, all links followed, lies under ``root``: for names that the disk itself gave."""
+    real_root, real = os.path.realpath(root), os.path.realpath(path)
+    return real != real_root and real.startswith(real_root.rstrip(os.sep) + os.sep)
 
 
 def _unsafe(relative: str) -> str:

@@ -98,10 +98,10 @@ def guess_mapping(
         return _own_mapping(columns, sample), ["This is a manifest that Labelloom exported."]
     left = list(columns)
     full = {name: [cell for cell in sample.get(name, ()) if not is_empty(cell)] for name in columns}
-    ignored = [name for name in left if not name.strip() or name.startswith("Unnamed:") or not full[name]]
+    ignored = [name for name in left if not name.strip() or name.startswith("Unnamed:")]
     left = [name for name in left if name not in ignored]
 
-    path = _take(left, _named(left, PATH_NAMES, lambda name: _looks_like_path(full[name])))
+    path = _take(left, _named(left, PATH_NAMES, lambda name: not full[name] or _looks_like_path(full[name])))
     if path is None:
         path = _take(left, next((name for name in left if _looks_like_path(full[name])), None))
     id_ = _take(left, _named(left, ID_NAMES, lambda name: len(set(map(str, full[name]))) == len(full[name])))
@@ -119,7 +119,7 @@ def guess_mapping(
         names = ["label", *(f"label_{at}" for at in range(2, len(tasks) + 1))]
         tasks = tuple(dataclasses.replace(task, task=name) for task, name in zip(tasks, names))
     taken = {task.column for task in tasks}
-    meta = tuple(name for name in left if name not in taken)
+    meta = tuple(name for name in left if name not in taken and full[name])
     mapping = ColumnMapping(path, text, id_, split, tasks, more, meta, tuple(ignored))
     return mapping, _remarks(mapping, columns)
 
@@ -168,7 +168,7 @@ def _text_columns(
 ) -> tuple[str | None, tuple[str, ...]]:
     """The column of texts, or several that read on: a title before its body, or all of a headerless table."""
     wordy = [name for name in left if _looks_like_text(full[name])]
-    named = _named(left, TEXT_NAMES, lambda name: isinstance(full[name][0], str))
+    named = _named(left, TEXT_NAMES, lambda name: not full[name] or isinstance(full[name][0], str))
     if not header and wordy:
         return wordy[0], tuple(wordy[1:])
     if named is not None:
@@ -176,22 +176,28 @@ def _text_columns(
         if lead is not None and named.strip().lower() != "text":
             return lead, (named,)
         return named, ()
+    if not wordy:  # texts that come again and again, if nothing else is there
+        wordy = [name for name in left if _looks_like_text(full[name], least_varied=0)]
     if wordy:
         return max(wordy, key=lambda name: sum(map(len, full[name])) / len(full[name])), ()
     return None, ()
 
 
-def _looks_like_text(cells: Cells) -> bool:
+def _looks_like_text(cells: Cells, *, least_varied: float = 0.5) -> bool:
     if not cells or not all(isinstance(cell, str) for cell in cells):
         return False
     spaced = sum(" " in cell.strip() for cell in cells) / len(cells)
     mean = sum(map(len, cells)) / len(cells)
     varied = len(set(cells)) / len(cells)
-    return (mean >= 12 and spaced >= 0.5 and varied >= 0.5) or (mean >= 60 and varied >= 0.5)
+    return varied >= least_varied and (mean >= 60 or (mean >= 12 and spaced >= 0.5))
 
 
 def _task_kind(name: str, cells: Cells, rows: int) -> Kind | None:
     """The kind of task that a column with these filled cells would be, or None where it is none."""
+    plain = name.strip().lower().replace(" ", "_")
+    named = plain in TASK_NAMES or plain.endswith(("_label", "_class", "_category"))
+    if not cells:  # nothing labelled yet, or nothing at all
+        return "single" if named else None
     if any(isinstance(cell, dict) for cell in cells):
         return None
     if all(isinstance(cell, list | tuple) for cell in cells):
@@ -200,8 +206,6 @@ def _task_kind(name: str, cells: Cells, rows: int) -> Kind | None:
     if any(isinstance(cell, list | tuple) for cell in cells):
         return None
     strings = [str(cell).strip() for cell in cells]
-    plain = name.strip().lower().replace(" ", "_")
-    named = plain in TASK_NAMES or plain.endswith(("_label", "_class", "_category"))
     if all(map(_FLOAT.match, strings)) and not all(map(_INTEGER.match, strings)):
         whole = all(float(value).is_integer() for value in strings)  # 1.0, 2.0: integers with gaps in them
         if not whole:

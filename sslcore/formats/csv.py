@@ -187,9 +187,7 @@ def _chunks(
                 continue
             if len(cells) != width:
                 if len(cells) > width and any(cell.strip() for cell in cells[width:]):
-                    told.append(
-                        Skipped(f"row {place - shift}", f"it has {len(cells)} cells, expected {width}")
-                    )
+                    told.append(Skipped(f"row {place - shift}", f"{len(cells)} cells, expected {width}"))
                     continue
                 cells = (cells + [""] * width)[:width]  # spreadsheets leave out empty cells at the end
             yield place - shift, cells

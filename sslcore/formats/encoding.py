@@ -50,9 +50,12 @@ def find_encoding(file: Path, wanted: str | None = None) -> tuple[str, str | Non
     for mark, name in _MARKS:
         if begin.startswith(mark):
             return name, None
-    if _is_utf8(file):
-        if b"\0" in begin:
-            raise _no_text(file)
+    if begin.count(0) > len(begin) // 10:  # as UTF-16 without a mark has in every other place
+        for name, zeros in (("utf-16-le", begin[1::2]), ("utf-16-be", begin[::2])):
+            if zeros.count(0) > len(begin) // 4 and _decodes(file, name):
+                return name, None
+        raise _no_text(file)
+    if _decodes(file, "utf-8"):
         return "utf-8", None
     from charset_normalizer import from_bytes
 
@@ -73,8 +76,8 @@ def _no_text(file: Path) -> FormatError:
     )
 
 
-def _is_utf8(file: Path) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def _decodes(file: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
     with file.open("rb") as stream:
         try:
             while block := stream.read(1 << 20):

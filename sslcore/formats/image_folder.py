@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sslcore.config import Config, param
-from sslcore.errors import DataError, FormatError, UnsafePathError
+from sslcore.errors import DataError, FormatError
 from sslcore.formats import FORMATS
 from sslcore.formats.columns import column_of
 from sslcore.formats.jsonl import Jsonl
@@ -35,7 +35,7 @@ from sslcore.formats.record import (
     TaskColumn,
 )
 from sslcore.formats.table import MANY_CLASSES, SHOWN_ROWS
-from sslcore.media import IMAGE_SUFFIXES, safe_join
+from sslcore.media import IMAGE_SUFFIXES, is_inside
 
 MANIFEST = "labelloom.jsonl"
 UNLABELLED_FOLDER = "_unlabeled"
@@ -195,10 +195,9 @@ class ImageFolder:
             if told and one.relative in told.records:
                 yield told.records[one.relative]
                 continue
-            try:
-                path = safe_join(source, one.relative)
-            except UnsafePathError as error:
-                yield Skipped(_text(one.relative), error.problem)
+            path = source / one.relative
+            if not is_inside(source, path):
+                yield Skipped(_text(one.relative), "it is a link that leaves the folder")
                 continue
             label = told.class_of(one) if told else one.label
             name = told.task if told else task

@@ -6,6 +6,8 @@ a formula, and characters that XML cannot hold are written in the format's own `
 
 from __future__ import annotations
 
+import io
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +26,10 @@ from sslcore.formats.table import Chunk, Table, TableFormat, chunked, written_wh
 _MAX_CELL = 32_767
 _MAX_ROWS = 1_048_575
 _MAX_UNPACKED = 2 * 1024**3
+
+# What XML has no place for or changes (a return), and an underscore that would read as an escape.
+_UNHOLDABLE = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 _Row = tuple[int, tuple[Any, ...]]
 
@@ -125,7 +131,8 @@ def _book(file: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and validations that are not read anyway
-            return openpyxl.load_workbook(file, read_only=True, data_only=True)
+            # by its bytes, since openpyxl goes by the name otherwise
+            return openpyxl.load_workbook(io.BytesIO(file.read_bytes()), read_only=True, data_only=True)
     except Exception as error:  # openpyxl lets through whatever zipfile and the XML parser raise
         raise FormatError(f"The workbook does not read: {error}.", file=file) from None
 
@@ -154,12 +161,8 @@ def _chunks(rows: Iterator[_Row], columns: tuple[str, ...]) -> Iterator[Chunk]:
 
 
 def _escape(text: str) -> str:
-    from openpyxl.utils.escape import escape
-
-    return str(escape(text))
+    return _UNHOLDABLE.sub(lambda hit: f"_x{ord(hit[0]):04X}_", text)
 
 
 def _unescape(text: str) -> str:
-    from openpyxl.utils.escape import unescape
-
-    return str(unescape(text))
+    return _ESCAPED.sub(lambda hit: chr(int(hit[1], 16)), text)
