@@ -90,8 +90,9 @@ class Worker:
         print(f"{time.strftime('%H:%M:%S')} run {run.id} ({run.kind}) begins", flush=True)
         status, error, result = self._attempt(run, job, folder)
         heart.end()
-        with contextlib.suppress(StoreBusyError):
+        with contextlib.suppress(StoreError):
             job.flush()
+            self.store.runs.heartbeat(run.id, job.progress.as_dict())
         self._end(run.id, status, error, result)
         self.job = None
         print(f"run {run.id} {status} after {time.monotonic() - began:.1f} s {error or ''}", flush=True)

@@ -1,6 +1,8 @@
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from sslcore.jobs import launch
 from sslcore.jobs.lock import WorkerLock
 from sslcore.store import NewItem, Store
+
+collect_ignore = ["toys.py"]  # looking for doctests would register them in this process
 
 
 @pytest.fixture
@@ -36,6 +40,15 @@ def add_items(store, count):
                 for i in range(first, first + count)
             ]
         )
+
+
+def work(store):
+    """Works off the queue in a process of its own (the toys must not stay in this one); what it printed."""
+    command = [sys.executable, "-m", "sslcore.jobs.worker", "--home", str(store.folder.parent)]
+    command += ["--project", store.folder.name, "--until-idle"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def wait_for(condition, seconds=20.0):

@@ -10,8 +10,8 @@ from sslcore.errors import StoreError
 from sslcore.features.cache import FeatureCache
 from sslcore.jobs.launch import WORD, ensure_worker, reap
 from sslcore.jobs.lock import WorkerLock
-from sslcore.jobs.worker import TERMINATED, main
-from tests.jobs.conftest import add_items, wait_for, wait_status
+from sslcore.jobs.worker import TERMINATED
+from tests.jobs.conftest import add_items, wait_for, wait_status, work
 
 
 def start(store):
@@ -105,7 +105,7 @@ def test_errors_are_told_in_plain_words_and_the_worker_goes_on(store):
         store.runs.add("features", {"encoder": "pixels"}),
         store.runs.add("features", {"encoder": "tfidf"}),
     ]
-    assert main(["--home", str(store.folder.parent), "--project", "toy", "--until-idle"]) == 0
+    work(store)
     runs = [store.runs.get(run_id) for run_id in wishes]
     assert [run.status for run in runs] == ["failed"] * 4 + ["done"]
     assert runs[0].error.startswith("An error in the program: division by zero (ZeroDivisionError)")
@@ -113,19 +113,15 @@ def test_errors_are_told_in_plain_words_and_the_worker_goes_on(store):
     assert "memory was not enough" in runs[1].error
     assert "No encoder is named 'nonesuch'" in runs[2].error
     assert "reads images, and these items are texts" in runs[3].error
-    assert main(["--home", str(store.folder.parent), "--project", "toy", "--until-idle"]) == 0
 
 
-def test_new_items_extend_a_networks_features(store, capfd):
-    command = ["--home", str(store.folder.parent), "--project", "toy", "--until-idle"]
+def test_new_items_extend_a_networks_features(store):
     store.runs.add("features", {"encoder": "slow_toy"})
-    main(command)
+    work(store)
     add_items(store, 15)
     assert not FeatureCache(store.folder).is_complete("slow_toy", 75)
-    capfd.readouterr()
     store.runs.add("features", {"encoder": "slow_toy"})
-    main(command)
-    computed = [line for line in capfd.readouterr().out.splitlines() if line.startswith("block")]
+    computed = [line for line in work(store).splitlines() if line.startswith("block")]
     assert computed == ["block 60-70", "block 70-75"]
     features = FeatureCache(store.folder).load("slow_toy")
     assert np.array_equal(features.feature_ND[:, 0], np.arange(75) * 3)
