@@ -65,7 +65,7 @@ class TrainingResult:
         metrics: Last figures, ``{"audit_accuracy": {task: value}, …, "notes": [line]}``.
         cancelled: Whether it was told to stop.
         steps: Steps done.
-        seconds: Time spent, over all resumptions.
+        seconds: Time spent in the loop and after it, over all resumptions.
         predictor: The averaged network with its preprocessing.
     """
 
@@ -237,7 +237,8 @@ class _Run:
         wait = config.evaluate_every_s
         cancelled = self.reporter.should_cancel()
         self.reporter.progress(self.step, self.budget.total, note=self._device_note())
-        self.loop_began, self.loop_step = time.monotonic(), self.step
+        self.began = self.loop_began = time.monotonic()  # loading is not part of the budget
+        self.loop_step = self.step
         while not self.budget.over(self.step) and not cancelled:
             self._step()
             now = time.monotonic()
