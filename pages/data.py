@@ -406,7 +406,7 @@ def _short(text: str, width: int = 40) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-st.title("Data", anchor=False)
+st.header("What do I have?", anchor=False)
 names = projects()
 if not names:
     st.markdown(

@@ -17,5 +17,6 @@ page = st.navigation(
         st.Page("export.py", title="Export", icon="📦"),
     ]
 )
+shell.style()
 shell.sidebar()
 page.run()

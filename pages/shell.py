@@ -65,6 +65,14 @@ def task(workbench: Workbench) -> Task:
     return by_name.get(str(chosen), tasks[0])
 
 
+def style() -> None:
+    """Less air than Streamlit's own: what is worked with should be in view without scrolling."""
+    st.html(
+        "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2rem 1.5rem; max-width: 1600px; }"
+        "[data-testid=stSidebarUserContent] [data-testid=stVerticalBlock] { gap: 0.6rem; }</style>"
+    )
+
+
 def sidebar() -> None:
     """Project, task, where we stand, what runs in the background, and who is labelling."""
     names = projects()
@@ -96,10 +104,10 @@ def standing(workbench: Workbench, current: Task | None) -> None:
     if current is not None:
         snapshot = workbench.snapshot(current)
         labelled, items = int(snapshot.state.labelled_N.sum()), len(snapshot.state.label_N)
-        value, words = figure(snapshot.figure)
         st.caption(f"{labelled:,} of {plural(items, 'item')} labelled")
         if snapshot.figure.accuracy is not None:
-            st.caption(f"The rest: **{value}** right, {words}")
+            value, words = figure(snapshot.figure)
+            st.caption(f"The rest: **{value}** right ({words})")
     if workbench.live.error:
         st.warning(plain(workbench.live.error), icon="⚠️")
     live = workbench.store.runs.list(status=("queued", "running"))

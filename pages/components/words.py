@@ -42,13 +42,15 @@ def plural(n: int, noun: str, many: str | None = None) -> str:
 
 
 def figure(held: Figure) -> tuple[str, str]:
-    """An estimate of accuracy, and in words where it comes from."""
+    """An estimate of accuracy, and in words where it comes from.
+
+    A rough one is its range alone: a point would look surer than it is.
+    """
     if held.accuracy is None:
         return "–", "no estimate yet: label a few items"
     low, high = percent(held.accuracy.low, 0), percent(held.accuracy.high, 0)
     if held.rough:
-        source = f"out-of-fold on {plural(held.size, 'label')}"
-        return percent(held.accuracy.value), f"rough ({low} to {high}, {source})"
+        return f"{low[:-2]} to {high}", f"rough: from {plural(held.size, 'label')} left out in turn"
     return percent(held.accuracy.value), f"{low} to {high}, from {plural(held.size, 'audit answer')}"
 
 

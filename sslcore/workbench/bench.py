@@ -254,6 +254,7 @@ class Workbench:
                         "model": snapshot.follows.title,
                         **snapshot.figure.as_dict(),
                         "size": len(state.audit_row_A),
+                        "evidence": snapshot.figure.size,
                     },
                     "head": snapshot.head_figure.as_dict(),
                     "key": None

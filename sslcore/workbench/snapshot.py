@@ -53,7 +53,7 @@ class Figure:
         """JSON-ready."""
         nothing = {"value": None, "low": None, "high": None, "level": 0.9}
         interval = self.accuracy.as_dict() if self.accuracy is not None else nothing
-        return {"evidence": self.size, "source": self.source, "accuracy": interval}
+        return {"size": self.size, "source": self.source, "accuracy": interval}
 
 
 @dataclass(frozen=True)
