@@ -19,7 +19,7 @@ from sslcore.shapes import FloatArray, IntArray
 STRENGTH = 1.0
 """Weight of the prior: log b has a standard deviation of 0.7 under it."""
 
-_ENTRIES = 400_000  # answers the fit looks at; above that an even sample of them
+_ENTRIES = 60_000  # answers the fit looks at; above that an even sample of them
 
 
 def fit_pool(
