@@ -57,7 +57,10 @@ def wish(bench: Workbench, task: Task) -> None:
             shared["minutes"], defaults.train_config["minutes"], key=key, label="Time budget (min)"
         )
         encoder = source(desk.sources(), defaults.encoder, bench.modality, key)
-        pressed = st.button("Start", type="primary", key="start", width=120)
+        obstacle = desk.obstacle(tasks, name)
+        pressed = st.button("Start", type="primary", key="start", width=120, disabled=obstacle is not None)
+    if obstacle is not None:
+        st.info(plain(obstacle))
     describe(methods[name])
     own = config_form(methods[name]["params"], defaults.method_config, key=key)
     with st.expander("Schedule, sizes and device"):

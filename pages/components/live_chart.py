@@ -20,8 +20,8 @@ PANELS: tuple[dict[str, Any], ...] = (
         "lines": [],
         "series": [
             {"name": "loss", "label": "all"},
-            {"name": "loss_labelled", "label": "on labelled items"},
-            {"name": "loss_unlabelled", "label": "on unlabelled items"},
+            {"name": "loss_labelled", "label": "labelled"},
+            {"name": "loss_unlabelled", "label": "unlabelled"},
         ],
     },
     {
@@ -45,8 +45,8 @@ PANELS: tuple[dict[str, Any], ...] = (
         "lines": [],
         "series": [
             {"name": "utilisation", "label": "utilisation"},
-            {"name": "pseudo_precision", "label": "precision on audit"},
-            {"name": "pseudo_precision_key", "label": "precision against key"},
+            {"name": "pseudo_precision", "label": "precision, audit"},
+            {"name": "pseudo_precision_key", "label": "precision, key"},
         ],
     },
     {
@@ -56,7 +56,7 @@ PANELS: tuple[dict[str, Any], ...] = (
         "percent": False,
         "low": 0,
         "lines": [{"at": 3, "label": "collapse"}],
-        "series": [{"name": "largest_class_over_prior", "label": "favoured class ÷ prior"}],
+        "series": [{"name": "largest_class_over_prior", "label": "times its prior"}],
     },
 )
 """The charts: which figures stand together and what they are called."""

@@ -159,6 +159,14 @@ class TrainDesk(Desk):
         own = {param["name"]: param["default"] for param in schema["params"]}
         return Defaults(own, shared, encoder, reason)
 
+    def obstacle(self, tasks: Sequence[str], method: str) -> str | None:
+        """Why no run of this method can start on the labels of now; None where one can."""
+        try:
+            self._refuse_tasks(tasks, method)
+        except RecipeError as error:
+            return str(error)
+        return None
+
     def doubts(self, tasks: Sequence[str]) -> list[str]:
         """What a person should know before starting: too few labels, no audit answers yet."""
         found = []
@@ -354,10 +362,7 @@ class TrainDesk(Desk):
         """Refuses what is well-formed and cannot work, with the reason."""
         from sslcore.training.recipe import BACKBONE_KINDS
 
-        if not tasks:
-            raise RecipeError("A run learns at least one task. Choose one.")
-        for task in self._tasks(tasks):
-            _refuse_task(task, self.snapshot(task).state, recipe.method, self.method(recipe.method))
+        self._refuse_tasks(tasks, recipe.method)
         if recipe.encoder != RAW and recipe.encoder not in self.sources():
             ready = ", ".join(name for name in self.sources() if name != RAW) or "none yet"
             raise RecipeError(
@@ -372,6 +377,12 @@ class TrainDesk(Desk):
                 f"The network {backbone!r} reads {reads}s; this run would give it {given}s. Choose 'auto', "
                 + ("or the raw items." if recipe.encoder != RAW else "or another network.")
             )
+
+    def _refuse_tasks(self, tasks: Sequence[str], method: str) -> None:
+        if not tasks:
+            raise RecipeError("A run learns at least one task. Choose one.")
+        for task in self._tasks(tasks):
+            _refuse_task(task, self.snapshot(task).state, method, self.method(method))
 
     def _train_run(self, run_id: int) -> Run:
         run = self.store.runs.get(run_id)

@@ -150,8 +150,13 @@ def test_choices_that_make_no_sense_are_refused_with_the_reason(bench):
 )
 def test_labels_that_teach_nothing_are_refused_with_the_reason(open_bench, how, reason):
     bench = open_bench(n=12, features=False, **how)
+    assert reason in bench.train.obstacle(["topic"], "fixmatch")
     with pytest.raises(RecipeError, match=reason):
         start(bench)
+
+
+def test_where_a_run_can_start_there_is_no_obstacle(bench):
+    assert bench.train.obstacle(["topic"], "fixmatch") is None
 
 
 def test_with_every_item_labelled_the_supervised_network_still_runs(open_bench):

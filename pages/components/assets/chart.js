@@ -76,6 +76,7 @@ class Board {
     if (data.selected !== this.wished) {
       this.wished = data.selected;
       this.chosen = data.selected ?? this.chosen;
+      this.fresh = true;
     }
     this.ask();
   }
@@ -114,9 +115,9 @@ class Board {
     }
     if (!this.runs.some((run) => run.id === this.chosen)) this.chosen = null;
     if (this.chosen === null && this.runs.length) {
-      const first = this.runs.find((run) => run.status === 'running') ?? this.runs[0];
-      this.choose(first.id);
+      this.choose((this.runs.find((run) => run.status === 'running') ?? this.runs[0]).id);
     }
+    this.sayChosen();
     this.drawList();
     if (found.run) this.extend(found.run, found.points);
     if (found.run === this.chosen) this.drawPlots();
@@ -145,10 +146,17 @@ class Board {
   choose(id) {
     this.chosen = id;
     this.fresh = true;
-    this.say.state('run', id);
+    this.sayChosen();
     this.drawList();
     this.drawPlots();
     this.ask();
+  }
+
+  /** Tells the page's script which run is looked at; never while mounting, where it would be lost. */
+  sayChosen() {
+    if (this.said === this.chosen) return;
+    this.said = this.chosen;
+    this.say.state('run', this.chosen);
   }
 
   /** @param {number} id @param {string} action */

@@ -1,0 +1,135 @@
+"""The Compare page in a real browser: every tab, both themes, names that try to be markup."""
+
+import os
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from sslcore.store import Event
+from tests.browser.conftest import make_image_project, make_text_project, wait_idle
+
+pytestmark = pytest.mark.browser
+
+TABS = ("Classes", "Confusion", "Learning curve", "Calibration", "Where they differ")
+NASTY = ("<img src=x onerror='window.hit=1'>", "politics & <b>law</b>", "🎉 {x} $y$", "`music`")
+SHOTS = os.environ.get("LABELLOOM_SCREENSHOTS")
+
+
+def prepare(store, *, audit, right=(), classes=4):
+    """Audit answers for the last items, and finished runs that are right on so many of ten items."""
+    n = store.count()
+    events = [
+        Event(
+            client="a",
+            seq=i + 1,
+            verb="label",
+            task_id=1,
+            item_ids=[n - i],
+            value=(n - 1 - i) % classes,
+            purpose="audit",
+        )
+        for i in range(audit)
+    ]
+    if events:
+        store.annotations.append(events)
+    for tenths in right:
+        run_id = store.runs.add("train", {"method": "fixmatch", "tasks": ["topic"]}, labels_upto=12)
+        store.runs.claim()
+        said_N = np.where(np.arange(n) % 10 < tenths, np.arange(n) % classes, 0)
+        folder = store.folder / "runs" / str(run_id)
+        folder.mkdir(parents=True)
+        proba_NC = np.eye(classes)[said_N] * 0.9 + 0.1 / classes
+        np.save(folder / "proba_1.npy", proba_NC.astype(np.float16))
+        store.runs.finish(run_id, "done")
+    store.close()
+
+
+def open_compare(page, server, name):
+    page.goto(server.address("compare", name))
+    wait_idle(page)
+    page.get_by_text("What works best?").wait_for()
+    wait_idle(page)
+
+
+def no_exception(page):
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def open_tab(page, name):
+    page.get_by_role("tab", name=name).click()
+    wait_idle(page)
+    page.wait_for_timeout(200)
+    wait_idle(page)
+    no_exception(page)
+
+
+def choose(page, label, option):
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+    page.wait_for_timeout(300)
+    wait_idle(page)
+
+
+def test_every_tab_with_names_that_try_to_be_markup(page, shared_server):
+    prepare(
+        make_text_project(shared_server.home, "nasty", n=80, labelled=12, classes=NASTY),
+        audit=24,
+        right=(9, 5),
+    )
+    page.emulate_media(color_scheme="dark")
+    open_compare(page, shared_server, "nasty")
+    no_exception(page)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    for name in TABS:
+        open_tab(page, name)
+        if name in ("Confusion", "Learning curve", "Calibration"):
+            expect(page.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page.get_by_text("They agree on every item.")).to_be_visible()
+    choose(page, "The other", "Run 2: FixMatch")
+    expect(page.get_by_text("They differ on")).to_be_visible()
+    assert page.evaluate("window.hit") is None
+    if SHOTS:
+        open_tab(page, "Learning curve")
+        page.wait_for_timeout(500)
+        page.screenshot(path=f"{SHOTS}/compare.png")
+
+
+def test_few_answers_are_called_rough(page, shared_server):
+    prepare(make_text_project(shared_server.home, "rough", n=60, labelled=8), audit=5)
+    open_compare(page, shared_server, "rough")
+    expect(page.get_by_text("Figures are rough: 15 more audit answers")).to_be_visible()
+    open_tab(page, "Learning curve")
+    expect(page.get_by_text("Rough: out-of-fold")).to_be_visible()
+
+
+def test_without_labels_the_page_says_what_to_do(page, shared_server):
+    prepare(make_text_project(shared_server.home, "bare", n=20, features=False), audit=0)
+    open_compare(page, shared_server, "bare")
+    expect(page.get_by_text("There is no model to compare yet")).to_be_visible()
+    page.get_by_role("button", name="Go to Label").click()
+    page.wait_for_url("**/label*")
+
+
+def test_many_classes_become_pairs_and_images_become_pictures(page, shared_server):
+    classes = [f"class {c}" for c in range(40)]
+    prepare(
+        make_text_project(shared_server.home, "many", n=200, labelled=80, classes=classes),
+        audit=40,
+        right=(5,),
+        classes=40,
+    )
+    open_compare(page, shared_server, "many")
+    open_tab(page, "Confusion")
+    expect(page.get_by_text("40 classes are too many for a matrix")).to_be_visible()
+    prepare(
+        make_image_project(shared_server.home, "pictures", n=60, labelled=12), audit=21, right=(5,), classes=3
+    )
+    asked = []
+    page.on("response", lambda answer: "/labelloom/media/" in answer.url and asked.append(answer.status))
+    open_compare(page, shared_server, "pictures")
+    open_tab(page, "Where they differ")
+    choose(page, "The other", "Run 1: FixMatch")
+    page.wait_for_timeout(1000)
+    assert asked, "pictures of the items are shown"
+    assert set(asked) == {200}

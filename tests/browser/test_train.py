@@ -1,0 +1,207 @@
+"""The Train page in a real browser: the form, charts that move by themselves, buttons, adoption."""
+
+import time
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from sslcore.jobs.lock import WorkerLock
+from sslcore.store import Event
+from tests.browser.conftest import make_text_project, wait_idle, wait_until
+
+pytestmark = pytest.mark.browser
+
+
+class Worker:
+    """This test in the role of the project's worker: holds its lock, takes runs, tells figures."""
+
+    def __init__(self, store):
+        self.store = store
+        self.lock = WorkerLock.take(store.folder)
+        assert self.lock is not None
+
+    def take(self):
+        self.run = self.store.runs.claim()
+        return self.run.id
+
+    def tell(self, step, share, **figures):
+        rows = [(step, name, value, None if name == "loss" else "topic") for name, value in figures.items()]
+        self.store.runs.add_metrics(self.run.id, rows)
+        self.store.runs.heartbeat(self.run.id, {"stage": "training", "share": share, "eta": 60 * (1 - share)})
+
+    def finish(self, right=1.0):
+        n = self.store.count()
+        said_N = np.where(np.arange(n) % 10 < 10 * right, np.arange(n) % 4, 0)
+        folder = self.store.folder / "runs" / str(self.run.id)
+        folder.mkdir(parents=True)
+        np.save(folder / "proba_1.npy", (np.eye(4)[said_N] * 0.9 + 0.025).astype(np.float16))
+        self.store.runs.finish(self.run.id, "done", result={"audit_accuracy": right})
+
+    def die(self):
+        self.lock.release()
+
+
+@pytest.fixture
+def project(shared_server, request):
+    held = []
+
+    def make(name, *, audit=0, **how):
+        store = make_text_project(shared_server.home, name, n=how.pop("n", 80), **how)
+        events = [
+            Event("a", i, "label", task_id=1, item_ids=[80 - i], value=(79 - i) % 4, purpose="audit")
+            for i in range(audit)
+        ]
+        if events:
+            store.annotations.append(events)
+        held.append(store)
+        return store
+
+    yield make
+    for store in held:
+        store.close()
+
+
+def open_train(page, server, name):
+    page.goto(server.address("train", name))
+    wait_idle(page)
+    page.locator(".board").wait_for()
+    wait_idle(page)
+
+
+def last_value(page, label):
+    entry = page.locator(".legend button", has_text=label).first
+    return entry.locator("b").inner_text()
+
+
+def start_from_form(page):
+    page.get_by_role("button", name="Start", exact=True).click()
+    wait_idle(page)
+
+
+def test_a_run_is_started_watched_in_two_tabs_and_adopted(page, shared_server, project, browser):
+    store = project("watch", labelled=12, audit=24)
+    worker = Worker(store)  # no other one starts: the lock is taken
+    open_train(page, shared_server, "watch")
+    expect(page.locator(".board .none")).to_be_visible()
+    start_from_form(page)
+    row = page.locator(".run").first
+    expect(row).to_contain_text("FixMatch")
+    expect(row).to_contain_text("next in line")
+    run = store.runs.list()[0]
+    assert run.recipe["tasks"] == ["topic"]
+    assert run.recipe["method"] == "fixmatch"
+    assert run.labels_upto == store.annotations.newest()
+
+    worker.take()
+    worker.tell(10, 0.1, loss=2.0, audit_accuracy=0.25, key_accuracy=0.3, pseudo_precision=0.5)
+    expect(row).to_contain_text("10 % · 54 s left", timeout=15_000)
+    second = browser.new_context(viewport={"width": 1024, "height": 768}).new_page()
+    open_train(second, shared_server, "watch")
+    for step in (20, 30):
+        told = time.monotonic()
+        worker.tell(step, step / 100, loss=1.0, audit_accuracy=step / 100, key_accuracy=0.6, utilisation=0.4)
+        for tab in (page, second):
+            wait_until(
+                lambda tab=tab, step=step: last_value(tab, "audit accuracy") == f"{step:.1f} %", seconds=5
+            )
+        assert time.monotonic() - told < 2.5, "a figure is on the screen within 2 s of its evaluation"
+    assert last_value(second, "key accuracy") == "60.0 %"
+    assert last_value(second, "precision, audit") == "50.0 %"
+    assert page.locator(".board").get_attribute("data-mounts") == "1"
+    assert page.locator(".plot polyline").count() >= 5
+    second.context.close()
+
+    # hover reads values, a click on the legend hides a line
+    plot = page.locator("svg[data-panel=Accuracy]")
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 60)
+    expect(page.locator(".plot .at").nth(1)).to_have_text("step 10")
+    assert last_value(page, "audit accuracy") == "25.0 %"
+    page.mouse.move(5, 5)
+    lines = page.locator("svg[data-panel=Accuracy] polyline")
+    before = lines.count()
+    page.locator(".legend button", has_text="key accuracy").click()
+    expect(lines).to_have_count(before - 1)
+
+    worker.finish()
+    expect(row).to_contain_text("done in", timeout=15_000)
+    adopt = page.get_by_role("button", name="Adopt this run")
+    adopt.wait_for(timeout=30_000)
+    adopt.click()
+    wait_until(lambda: store.adopted(1) == run.id, what="the adoption is in the store")
+    expect(page.get_by_role("button", name="Go back to the instant loop")).to_be_visible(timeout=30_000)
+    expect(page.locator(".run .mark").first).to_contain_text("adopted: topic", timeout=15_000)
+
+    page.reload()
+    wait_idle(page)
+    expect(page.locator(".run").first).to_contain_text("done in", timeout=10_000)
+    wait_until(lambda: last_value(page, "audit accuracy") == "30.0 %", what="charts after a reload")
+    page.get_by_role("button", name="Go back to the instant loop").click()
+    wait_until(lambda: store.adopted(1) is None, what="the adoption is taken back")
+    worker.die()
+
+
+def test_cancel_a_dead_worker_and_resume(page, shared_server, project):
+    store = project("dies", labelled=12)
+    worker = Worker(store)
+    run_id = store.runs.add("train", {"method": "mean_teacher", "tasks": ["topic"]}, labels_upto=12)
+    worker.take()
+    waiting = store.runs.add("train", {"method": "fixmatch", "tasks": ["topic"]}, labels_upto=12)
+    open_train(page, shared_server, "dies")
+    running, queued = page.locator(f"[data-run='{run_id}']"), page.locator(f"[data-run='{waiting}']")
+    expect(queued).to_contain_text("next in line")
+    page.get_by_role("button", name=f"Cancel run {waiting}").click()
+    expect(queued).to_contain_text("cancelled", timeout=15_000)
+    assert store.runs.get(waiting).status == "cancelled"
+    page.get_by_role("button", name=f"Cancel run {run_id}").click()
+    expect(running).to_contain_text("stopping", timeout=15_000)
+    assert store.runs.get(run_id).cancel
+    store.runs.finish(run_id, "failed", error="The loss became NaN at step 3. Lower the learning rate.")
+    expect(running.locator(".error")).to_have_text(
+        "failed: The loss became NaN at step 3. Lower the learning rate.", timeout=15_000
+    )
+    page.get_by_role("button", name=f"Resume run {run_id}").click()
+    wait_until(lambda: store.runs.get(run_id).status == "queued", what="the run is queued again")
+    assert worker.take() == run_id
+    worker.die()  # its lock is free and its run has no one: the tab notices by itself
+    expect(running.locator(".error")).to_contain_text("the worker stopped", timeout=12_000)
+    expect(page.get_by_role("button", name=f"Resume run {run_id}")).to_be_enabled()
+
+
+def test_charts_survive_a_restart_of_the_app(page, server):
+    store = make_text_project(server.home, "restart", n=40, labelled=8)
+    worker = Worker(store)
+    store.runs.add("train", {"method": "fixmatch", "tasks": ["topic"]}, labels_upto=8)
+    worker.take()
+    worker.tell(10, 0.1, loss=2.0, audit_accuracy=0.25)
+    open_train(page, server, "restart")
+    wait_until(lambda: last_value(page, "audit accuracy") == "25.0 %")
+    server.kill()
+    worker.tell(20, 0.2, loss=1.5, audit_accuracy=0.5)
+    server.start()
+    wait_until(lambda: last_value(page, "audit accuracy") == "50.0 %", seconds=25, what="charts again")
+    worker.die()
+    store.close()
+
+
+def test_where_nothing_can_be_learned_the_page_says_why(page, shared_server, project):
+    project("nothing", n=20, labelled=0, features=False)
+    open_train(page, shared_server, "nothing")
+    expect(page.get_by_text("has no label to learn from")).to_be_visible()
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
+
+
+@pytest.mark.slow
+def test_a_real_run_from_start_to_done(page, server):
+    store = make_text_project(server.home, "real", n=120, labelled=16)
+    open_train(page, server, "real")
+    minutes = page.get_by_role("spinbutton", name="Time budget (min)")
+    minutes.fill("0.1")
+    minutes.press("Enter")
+    wait_idle(page)
+    start_from_form(page)
+    wait_until(lambda: store.runs.list()[0].status == "done", seconds=180, what="the run is done")
+    assert float(last_value(page, "key accuracy").split()[0]) > 60
+    assert page.get_by_role("button", name="Adopt this run").is_enabled()
+    store.close()
