@@ -49,7 +49,7 @@ def wanting(found: list[MapSource]) -> bool:
 
 
 st.html(
-    "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2rem 0.5rem; }"
+    "<style>[data-testid=stMainBlockContainer] { padding: 3.9rem 2rem 0.5rem; }"
     "[data-testid=stMainBlockContainer] [data-testid=stVerticalBlock] { gap: 0.5rem; }</style>"
 )
 items = workbench.store.count()

@@ -68,7 +68,7 @@ class Wall {
     this.bar = el("div", { class: "bar" }, this.choices, el("div", { class: "other" }, this.search, this.found), verbs, el("div", { class: "states" }, this.state, this.said, this.save));
     this.grid = el("div", {
       class: "grid",
-      role: "listbox",
+      role: "grid",
       "aria-multiselectable": "true",
       "aria-label": "Items",
       tabIndex: 0,
@@ -146,7 +146,7 @@ class Wall {
         el("span", { class: "quiet" }, count(cells.length)),
         button({ class: "link", "aria-label": `Choose all ${said?.name ?? ""} on this page`, on: { click: () => this.all(cells) } }, "choose"),
       );
-      return el("section", { role: "group", "aria-label": said?.name ?? "Items" }, title, el("div", { class: "tiles" }, ...cells.map((cell) => cell.root)));
+      return el("section", { role: "rowgroup", "aria-label": said?.name ?? "Items" }, title, el("div", { class: "tiles" }, ...cells.map((cell) => cell.root)));
     });
   }
 

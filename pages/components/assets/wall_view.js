@@ -74,7 +74,7 @@ export function tile(card, pictures) {
   const label = el("div", { class: "said label" });
   const suggestion = el("div", { class: "said" });
   const foot = el("div", { class: "foot quiet" });
-  const root = el("div", { class: `cell tile ${card.sha ? "picture" : "words"}`, role: "option", tabIndex: -1, title: card.key, data: { item: card.item_id } }, content, label, suggestion, foot);
+  const root = el("div", { class: `cell tile ${card.sha ? "picture" : "words"}`, role: "row", tabIndex: -1, title: card.key, data: { item: card.item_id } }, content, label, suggestion, foot);
   const cell = { card, root, changed: false, paint };
   function paint() {
     label.replaceChildren(...labelWords(cell.card));
@@ -104,7 +104,7 @@ export function row(card, pictures) {
   const meter = el("div", { class: "meter" }, el("div", { class: "track" }, bar), sure);
   const margin = el("div", { class: "figure quiet" });
   const foot = el("div", { class: "quiet" });
-  const root = el("div", { class: "cell row", role: "option", tabIndex: -1, data: { item: card.item_id } }, what, label, suggestion, meter, margin, foot);
+  const root = el("div", { class: "cell row", role: "row", tabIndex: -1, data: { item: card.item_id } }, what, label, suggestion, meter, margin, foot);
   const cell = { card, root, changed: false, paint };
   function paint() {
     label.replaceChildren(...labelWords(cell.card));
