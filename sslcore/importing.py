@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -392,7 +393,7 @@ def _free_key(key: str, keys: set[str]) -> str:
 def _labels_of(record: Record, found: _Prepared) -> tuple[dict[str, NewLabel], list[tuple[str, NewLabel]]]:
     """A record's labels and further facts; what a machine labelled is counted and left out."""
     if not record.provenance:
-        return {task: NewLabel(_value(label)) for task, label in record.labels.items()}, []
+        return {task: _imported(label) for task, label in record.labels.items()}, []
     labels: dict[str, NewLabel] = {}
     more: list[tuple[str, NewLabel]] = []
     for task in {**record.provenance, **record.labels}:
@@ -422,6 +423,12 @@ def _labels_of(record: Record, found: _Prepared) -> tuple[dict[str, NewLabel], l
             verb="accept" if status == "accepted" else "label",
         )
     return labels, more
+
+
+@lru_cache(maxsize=100_000, typed=True)
+def _imported(label: Label) -> NewLabel:
+    """A label of which nothing else is known; few are different, so they are shared."""
+    return NewLabel(_value(label))
 
 
 def _value(label: Label) -> Any:
