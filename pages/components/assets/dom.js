@@ -50,7 +50,9 @@ export function share(p) {
   return `${(p * 100).toFixed(1)} %`;
 }
 
+const thousands = new Intl.NumberFormat("en");
+
 /** @param {number} n */
 export function count(n) {
-  return n.toLocaleString("en");
+  return thousands.format(n);
 }

@@ -74,9 +74,11 @@ export class Questions {
     this._asked = "";
     this._timer = 0;
     this._tries = 0;
+    this._remembering = 0;
     this._listeners = new Set();
     this._storage = `labelloom:history:${this.project}:${this.task}`;
     this._restored = this._restore();
+    window.addEventListener("pagehide", () => this._remembering && this._writeDown());
   }
 
   /**
@@ -348,7 +350,15 @@ export class Questions {
 
   // --- over a reload ----------------------------------------------------------------------
 
+  /** Written down a moment later, all at once: a key should not wait for it. */
   _remember() {
+    this._remembering ||= setTimeout(() => {
+      this._remembering = 0;
+      this._writeDown();
+    }, 200);
+  }
+
+  _writeDown() {
     const recent = this.actions.slice(-50).map(({ batch, changes }) => ({
       batch,
       changes: changes.slice(0, 100).map(({ entry, before, after }) => [entry.card.item_id, before, after]),
