@@ -357,7 +357,7 @@ def demo_cards() -> None:
         with columns[place % len(columns)].container(border=True):
             st.markdown(f"**{name}**")
             st.caption(DEMO_WORDS.get(name, ""))
-            if st.button("Make it", key=f"demo-{name}", width="stretch"):
+            if st.button(f"Make {name}", key=f"demo-{name}", width="stretch"):
                 try:
                     with st.spinner(f"Making {name}…"):
                         project = desk.make_demo(name, labelled=labelled)
@@ -406,7 +406,7 @@ def _short(text: str, width: int = 40) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-st.header("What do I have?", anchor=False)
+st.subheader("What do I have?", anchor=False)
 names = projects()
 if not names:
     st.markdown(

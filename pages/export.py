@@ -98,7 +98,7 @@ def take_away(workbench: Workbench, format: str, key: str, choices: dict[str, ob
     st.caption("Made from the labels of this moment.")
 
 
-st.header("How do I take it away?", anchor=False)
+st.subheader("How do I take it away?", anchor=False)
 workbench = shell.bench()
 if workbench.store.count() == 0:
     st.info("This project is empty: there is nothing to take away yet.")

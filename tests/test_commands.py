@@ -85,6 +85,7 @@ def test_columns_of_ones_own_choice(capsys, home, films):
 
 
 def test_from_a_table_to_labels_and_a_model(capsys, home, films, tmp_path, monkeypatch):
+    monkeypatch.setattr("sslcore.jobs.prepare.PREFERRED", WEIGHTLESS)
     monkeypatch.setattr("sslcore.workbench.bench.PREFERRED", WEIGHTLESS)
     held = run_json(capsys, "import", str(films), "--project", "films", "--wait")
     assert held["import"]["imported"] == 60
@@ -121,6 +122,7 @@ def test_from_a_table_to_labels_and_a_model(capsys, home, films, tmp_path, monke
 
 
 def test_a_demo_with_its_key(capsys, home, monkeypatch):
+    monkeypatch.setattr("sslcore.jobs.prepare.PREFERRED", WEIGHTLESS)
     monkeypatch.setattr("sslcore.workbench.bench.PREFERRED", WEIGHTLESS)
     held = run_json(capsys, "demo", "digits", "--labelled", "40", "--wait")
     assert held["project"] == "digits"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sslcore.errors import StoreError
+from sslcore.jobs.prepare import PREFERRED, queue_missing
 from sslcore.store import Event, Store, Task, existing_project
 from sslcore.workbench.live import Live
 from sslcore.workbench.snapshot import Snapshot
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from sslcore.workbench.map import MapDesk
     from sslcore.workbench.review import ReviewDesk
     from sslcore.workbench.train import TrainDesk
-
-PREFERRED = {"image": ("efficientnet_lite0", "pixels"), "text": ("minilm", "tfidf")}
-"""Encoders of each modality: the stronger first. The last needs no weights and is ready at once."""
 
 _open: dict[Path, Workbench] = {}
 _opening = threading.Lock()
@@ -199,25 +197,10 @@ class Workbench:
 
         Encoders that need no weights come first, so that labelling can start within seconds.
         """
-        from sslcore.features.cache import FeatureCache
         from sslcore.jobs.launch import ensure_worker
 
-        total, cache = self.store.count(), FeatureCache(self.folder)
-        if total == 0:
-            return []
-        waiting = {
-            (run.kind, run.recipe.get("encoder"))
-            for run in self.store.runs.list(status=("queued", "running"))
-        }
-        strong, simple = PREFERRED[self.modality]
-        wanted = [("features", simple), ("features", strong), ("map", strong), ("map", simple)]
-        there = {"features": cache.is_complete, "map": cache.has_map}
-        queued = [
-            self.store.runs.add(kind, {"encoder": name})
-            for kind, name in wanted
-            if (kind, name) not in waiting and not there[kind](name, total)
-        ]
-        if queued or waiting:
+        queued = queue_missing(self.store)
+        if queued or self.store.runs.list(status=("queued",)):
             ensure_worker(self.folder.parent, self.project)
         return queued
 

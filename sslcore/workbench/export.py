@@ -15,11 +15,11 @@ import numpy as np
 
 from sslcore import __version__
 from sslcore.errors import DataError, StoreError
+from sslcore.jobs.prepare import PREFERRED
 from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.store import Task
 from sslcore.store.facts import SOURCES
 from sslcore.store.fold import TaskState
-from sslcore.workbench.bench import PREFERRED
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.snapshot import Snapshot
 
@@ -223,7 +223,7 @@ class ExportDesk(Desk):
 
     def _copy_run(self, run_id: int, out: Path) -> ModelReport:
         run = self.store.runs.get(run_id)
-        bundle = self.bench.folder / "runs" / str(run_id) / "bundle"
+        bundle = self.bench.folder / "runs" / str(run_id) / "model"
         if run.status != "done" or not (bundle / "model.safetensors").is_file():
             raise StoreError(f"Run {run_id} is {run.status} and has left no model.")
         temporary = out.parent / f".{out.name}.part"

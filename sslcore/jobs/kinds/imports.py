@@ -1,4 +1,7 @@
-"""An import in the background: recipe ``{"source": PATH, "format": NAME or null, "options": {…}}``."""
+"""An import in the background, which also queues the features that the new items need.
+
+Recipe: ``{"source": PATH, "format": NAME or null, "mapping": {…} or null, "options": {…}}``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from sslcore.jobs.job import Job
 from sslcore.jobs.kinds import KINDS
+from sslcore.jobs.prepare import queue_missing
 
 
 @KINDS.register("import", title="Import", family="job")
@@ -21,8 +25,10 @@ def import_(job: Job) -> Mapping[str, Any]:
         job.store,
         Path(recipe["source"]),
         format=recipe.get("format"),
+        mapping=recipe.get("mapping"),
         options=recipe.get("options"),
         progress=lambda done, total: job.report("import", done, total or 0),
         seed=job.run.seed,
     )
+    queue_missing(job.store)
     return report.as_dict()

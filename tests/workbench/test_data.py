@@ -1,0 +1,118 @@
+"""The Data page's desk: what there is, what is asked, and how more gets in."""
+
+import io
+import re
+
+import pytest
+
+from sslcore.errors import DataError, FormatError, StoreError
+from sslcore.store import Store
+from sslcore.workbench import Workbench
+from sslcore.workbench import data as desk
+from tests.browser.harness import make_image_project, make_text_project
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def bench(home):
+    make_text_project(home, "texts", n=40, labelled=12).close()
+    opened = Workbench.open("texts")
+    yield opened
+    opened.close()
+
+
+def test_overview_counts_what_is_there(bench):
+    held = bench.data.overview()
+    task = held.tasks[0]
+    assert (held.items, held.modality, task.labelled, task.audit) == (40, "text", 12, 0)
+    assert [c.imported for c in task.classes] == [3, 3, 3, 3]
+    assert sum(c.predicted for c in task.classes) == 28
+    assert held.splits == {"no split": 40}
+
+
+def test_tasks_and_classes(bench):
+    task = bench.data.add_task("tone", kind="single", class_names="dry\nwarm\n\ndry")
+    assert task.class_names == ["dry", "warm"]
+    with pytest.raises(DataError, match="already"):
+        bench.data.add_task("tone", kind="single", class_names="x")
+    with pytest.raises(DataError, match="at least one class"):
+        bench.data.add_task("other", kind="single", class_names=" , ")
+    assert bench.data.add_classes(task, "warm, cool") == 1
+    task = bench.task("tone")
+    bench.data.change_class(task, 0, name="arid", hotkey="d", colour="#102030")
+    info = bench.task("tone").classes[0]
+    assert (info.name, info.hotkey, info.colour) == ("arid", "d", "#102030")
+    for wrong in ({"name": "warm"}, {"name": " "}, {"colour": "red"}):
+        with pytest.raises(DataError, match=re.compile("Received|called")):
+            bench.data.change_class(bench.task("tone"), 0, **wrong)
+    with pytest.raises(DataError, match="belongs to"):
+        bench.data.change_class(bench.task("tone"), 1, hotkey="d")
+
+
+def test_audit_share_is_bounded(bench):
+    bench.data.set_audit_share(0.1)
+    assert bench.store.settings()["audit_share"] == 0.1
+    with pytest.raises(DataError, match="between 0 and"):
+        bench.data.set_audit_share(0.9)
+
+
+def test_looking_writes_nothing_and_takes_ones_own_columns(home, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "title,body,kind,tone\na,first long text of many words,x,p\nb,second long text here,y,q\n" * 6
+    )
+    seen = desk.look(path)
+    assert seen.format == "csv"
+    seen = desk.look(path, mapping={"text": "body", "tasks": ["tone"]})
+    assert seen.sample[0].text == "first long text of many words"
+    assert dict(seen.sample[0].labels) == {"tone": "p"}
+    with pytest.raises(DataError, match="no column 'nope'"):
+        desk.look(path, mapping={"text": "nope"})
+    with pytest.raises(FormatError):
+        desk.look(tmp_path / "missing.csv")
+    assert list(home.iterdir()) == []
+
+
+def test_a_failed_first_import_leaves_no_project(home, tmp_path, monkeypatch):
+    path = tmp_path / "t.csv"
+    path.write_text("text,kind\none two three four,x\nfive six seven eight,y\n" * 3)
+
+    def fail(*args, **kwargs):
+        raise DataError("broken")
+
+    monkeypatch.setattr("sslcore.importing.import_source", fail)
+    with pytest.raises(DataError, match="broken"):
+        desk.import_into("p", path)
+    assert not (home / "p").exists()
+
+
+def test_images_do_not_go_into_a_project_of_texts(home, tmp_path):
+    make_image_project(home, "pictures", n=3, features=False).close()
+    path = tmp_path / "t.csv"
+    path.write_text("text,kind\none two three four,x\nfive six seven eight,y\n" * 3)
+    with pytest.raises(StoreError, match="holds images and the source texts"):
+        desk.import_into("pictures", path)
+    assert Store(home / "pictures").count() == 3
+
+
+def test_uploads_get_safe_names_and_leave_after_a_day(home, monkeypatch):
+    path = desk.keep_upload("../..\\evil name?.csv", io.BytesIO(b"a,b\n"))
+    assert path.parent.parent == home / ".uploads"
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", path.name)
+    assert path.read_bytes() == b"a,b\n"
+    monkeypatch.setattr(desk, "UPLOADS_KEPT_SECONDS", -1.0)
+    desk.uploads()
+    assert not path.exists()
+
+
+def test_project_names_from_file_names(home):
+    assert desk.free_name("My tickets (1).csv") == "My-tickets-1"
+    assert desk.free_name("…") == "project"
+    make_text_project(home, "a", n=2, features=False).close()
+    assert desk.free_name("a.zip") == "a-2"
