@@ -4,6 +4,8 @@ import streamlit as st
 
 from pages import shell
 from pages.components.embedding_map import embedding_map
+from pages.components.words import plain
+from sslcore.errors import LabelloomError
 from sslcore.workbench.map import MapSource
 
 workbench = shell.bench()
@@ -26,16 +28,17 @@ def progress(source: MapSource) -> None:
     if source.kind == "map":
         return
     if source.error or source.map_error:
-        st.error(f"{name}: {source.error or source.map_error}", width="stretch")
+        st.error(f"{plain(name)}: {plain(source.error or source.map_error)}")
     elif source.status == "running":
         share = source.done / max(source.total, 1)
         st.progress(
-            share, text=f"{name}: features of {source.done:,} of {source.total:,} items{minutes(source.eta)}"
+            share,
+            text=f"{plain(name)}: features of {source.done:,} of {source.total:,} items{minutes(source.eta)}",
         )
     elif source.status in ("queued", "waiting") and source.map_status in ("queued", "running"):
-        st.caption(f"{name}: waiting for its turn")
+        st.caption(f"{plain(name)}: waiting for its turn")
     elif source.map_status in ("queued", "running"):
-        st.caption(f"{name}: its map is being drawn")
+        st.caption(f"{plain(name)}: its map is being drawn")
 
 
 def wanting(found: list[MapSource]) -> bool:
@@ -68,11 +71,15 @@ def show() -> None:
     for source in found:
         progress(source)
     if wanting(found):
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        left.caption("Some maps are not drawn yet.")
-        if right.button("Draw the maps", width="stretch"):
-            workbench.prepare()
-            st.rerun(scope="fragment")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("Some maps are not drawn yet.", width="content")
+            if st.button("Draw the maps"):
+                try:
+                    workbench.prepare()
+                except LabelloomError as error:
+                    st.error(plain(error))
+                else:
+                    st.rerun()
     if not drawn:
         st.info(
             "There is no map yet: it is drawn from the features of the items, which are computed first. "

@@ -162,8 +162,7 @@ def accept_panel(class_index: int | None) -> None:
         common = st.slider("Accept from a confidence of", 0.0, 1.0, step=0.001, key=key, format="%.3f")
     threshold_C = threshold_by_class(common)
     preview = desk.preview(task, threshold_C)
-    if preview is None:
-        right.info("The machine suggests nothing yet: label a few items of different classes first.")
+    if preview is None:  # an undo took the last label away this very moment
         return
     with right:
         chosen = preview.overall if class_index is None else preview.by_class[class_index]
@@ -399,8 +398,9 @@ def nothing(wanted: ReviewFilter) -> None:
 
 wanted, view = filters()
 told()
-with st.container(border=True, gap="small"):
-    accept_panel(wanted.class_index)
+if desk.predicts(workbench.snapshot(task)):
+    with st.container(border=True, gap="small"):
+        accept_panel(wanted.class_index)
 found = listing(wanted)
 number, size = pager(found)
 if not len(found):
