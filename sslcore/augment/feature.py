@@ -1,13 +1,15 @@
 """Views of frozen feature vectors: noise and dropout.
 
-Weak: Gaussian noise a tenth as large as a feature's spread. Strong: noise half as large, and a fifth of the
-entries gone, the rest scaled up to keep the sum. Features are standardised first, so "spread" is 1. It is
-the cheapest consistency there is; cf. dropout as augmentation in SimCSE (Gao et al. 2021, arXiv:2104.08821).
+Weak: Gaussian noise half as large as the features' spread. Strong: noise half as large again as the spread,
+and a fifth of the entries gone, the rest scaled up to keep the sum. Features have unit length and one common
+scale, so that directions that hardly vary stay small. It is the cheapest consistency there is; cf. dropout as
+augmentation in SimCSE (Gao et al. 2021, arXiv:2104.08821).
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sslcore.augment.dice import Dice
@@ -17,20 +19,20 @@ class FeatureViews:
     """Makes the views of feature batches.
 
     Args:
-        mean_D: Mean of each feature.
+        mean_D: Mean of each feature of vectors of unit length.
         scale: One number that brings the features to unit spread.
     """
 
-    weak_noise = 0.1
-    strong_noise = 0.5
+    weak_noise = 0.5
+    strong_noise = 1.5
     strong_drop = 0.2
 
     def __init__(self, mean_D: Tensor, scale: float) -> None:
         self.mean_D, self.scale = mean_D, scale
 
     def plain(self, feature_BD: Tensor) -> Tensor:
-        """Centred, unit spread."""
-        return (feature_BD.float() - self.mean_D) / self.scale
+        """Unit length, then centred, unit spread."""
+        return (F.normalize(feature_BD.float(), dim=1) - self.mean_D) / self.scale
 
     def weak(self, feature_BD: Tensor, dice: Dice) -> Tensor:
         """Plain with a little noise."""

@@ -1,7 +1,8 @@
 """From raw items to what the network is fed: the same in training, at prediction and in an exported model.
 
 Images: resized with antialiasing to a square, normalised by the set's channel statistics. Texts: rows of
-hashed words. Features: centred and brought to unit spread. All of it is in one JSON-ready record.
+hashed words. Features: brought to unit length, centred, and to unit spread. All of it is in one JSON-ready
+record.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Prepr
         return Preprocess(kind, backbone, size=size, buckets=TEXT_BUCKETS)
     assert data.feature_ND is not None
     sample_SD = np.asarray(data.feature_ND[_spread(len(data))], dtype=np.float32)
+    sample_SD = sample_SD / np.maximum(np.linalg.norm(sample_SD, axis=1, keepdims=True), 1e-12)
     mean_D = sample_SD.mean(0)
     spread = float((sample_SD - mean_D).std()) or 1.0
     return Preprocess(kind, backbone, mean=tuple(mean_D.tolist()), std=(spread,), encoder=data.encoder)

@@ -60,10 +60,11 @@ def test_views_differ_between_texts_and_plain_does_not():
 
 def test_feature_views_are_centred_and_the_strong_one_is_further_off():
     feature_BD = torch.randn(200, 32, generator=torch.Generator().manual_seed(0)) * 3 + 5
-    made = FeatureViews(feature_BD.mean(0), 3.0)
+    unit_BD = feature_BD / feature_BD.norm(dim=1, keepdim=True)
+    made = FeatureViews(unit_BD.mean(0), float((unit_BD - unit_BD.mean(0)).std()))
     plain_BD = made.plain(feature_BD)
     assert plain_BD.mean().abs() < 1e-5
     weak = (made.weak(feature_BD, Dice(0)) - plain_BD).square().mean()
     strong = (made.strong(feature_BD, Dice(0)) - plain_BD).square().mean()
-    assert abs(weak - made.weak_noise**2) < 1e-3
-    assert strong > 10 * weak
+    assert abs(weak / made.weak_noise**2 - 1) < 0.05
+    assert strong > 5 * weak
