@@ -4,8 +4,8 @@
 ``POST /labelloom/runs/{run}/cancel``       asks it to stop
 ``POST /labelloom/runs/{run}/resume``       queues it again, from its checkpoint
 
-Run 0 asks for the list of runs alone. A tab asks once a second while something runs, so an answer
-costs two small queries and no script of a page runs.
+Run 0 asks for the list of runs alone. A tab asks about once a second while something runs, so an
+answer costs two small queries and no script of a page runs.
 """
 
 from __future__ import annotations

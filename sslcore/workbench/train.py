@@ -22,6 +22,7 @@ from sslcore.workbench.desk import Desk
 
 if TYPE_CHECKING:
     from sslcore.training.recipe import Recipe
+    from sslcore.workbench.bench import Workbench
     from sslcore.workbench.compare import Candidate
 
 KIND = "train"
@@ -32,6 +33,8 @@ SHOWN = 50
 """Runs that a page lists; older ones stay in the store."""
 QUIET_SECONDS = 30.0
 """A running run without a sign of life for so long is said to be quiet."""
+ADOPTION_SECONDS = 5.0
+"""How late an adoption by another process may show in the list of runs."""
 LIVE = ("queued", "running")
 
 
@@ -109,6 +112,10 @@ class Adoption:
 
 class TrainDesk(Desk):
     """Starts, watches and adopts background runs."""
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__(bench)
+        self._adoptions: tuple[float, dict[int, list[str]]] = (-ADOPTION_SECONDS, {})
 
     # --- what there is to choose -------------------------------------------------------------
 
@@ -261,9 +268,10 @@ class TrainDesk(Desk):
 
     def runs(self) -> list[RunCard]:
         """The training runs, newest first."""
-        live = self.store.runs.list(status=LIVE)
+        every = self.store.runs.list()
+        live = [run for run in every if run.status in LIVE]
         adopted = self._adopted()
-        return [self._card(run, live, adopted) for run in self.store.runs.list(kind=KIND)[:SHOWN]]
+        return [self._card(run, live, adopted) for run in every if run.kind == KIND][:SHOWN]
 
     def run(self, run_id: int) -> RunCard:
         """One training run.
@@ -323,13 +331,11 @@ class TrainDesk(Desk):
         adoption = self.adoption(task, run_id)
         if adoption.advice == "impossible":
             raise StoreError(adoption.reason)
-        self.store.adopt(task.id, run_id)
-        self.bench.live.refresh()
+        self._follow(task, run_id)
 
     def follow_instant(self, task: Task) -> None:
         """From now on the task follows the instant loop again."""
-        self.store.adopt(task.id, None)
-        self.bench.live.refresh()
+        self._follow(task, None)
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -396,12 +402,22 @@ class TrainDesk(Desk):
         return bool(figures.get(task.name, {}).get("collapsed"))
 
     def _adopted(self) -> dict[int, list[str]]:
+        """Tasks by the run that they follow; kept for a moment, because every open tab asks each second."""
+        now = time.monotonic()
+        if now - self._adoptions[0] < ADOPTION_SECONDS:
+            return self._adoptions[1]
         held: dict[int, list[str]] = {}
         for task in self.bench.tasks():
             run_id = self.store.adopted(task.id)
             if run_id is not None:
                 held.setdefault(run_id, []).append(task.name)
+        self._adoptions = (now, held)
         return held
+
+    def _follow(self, task: Task, run_id: int | None) -> None:
+        self.store.adopt(task.id, run_id)
+        self._adoptions = (-ADOPTION_SECONDS, {})
+        self.bench.live.refresh()
 
     def _card(self, run: Run, live: Sequence[Run], adopted: Mapping[int, list[str]]) -> RunCard:
         method = str(run.recipe.get("method", "?"))

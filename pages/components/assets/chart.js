@@ -1,9 +1,9 @@
 // The board of background runs: the list with progress and buttons, and the chosen run's charts.
-// It asks the app once a second while something runs; the page's script does not run for that.
+// It asks the app every 1.2 s while something runs; the page's script does not run for that.
 
 import { COLOURS, DASHES, Plot } from './chart_plot.js';
 
-const LIVE_MS = 1000;
+const LIVE_MS = 1200;
 const IDLE_MS = 4000;
 const SLOWEST_MS = 8000;
 
