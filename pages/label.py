@@ -70,7 +70,7 @@ def class_form(workbench: Workbench, task: Task) -> None:
 
 # Less air than other pages have: the sample should stand large, with all keys in view.
 st.html(
-    "<style>[data-testid=stMainBlockContainer] { padding: 3.9rem 2rem 0.5rem; }"
+    "<style>[data-testid=stMainBlockContainer] { padding-top: 3.9rem; padding-bottom: 0.5rem; }"
     "[data-testid=stMainBlockContainer] > div > [data-testid=stVerticalBlock] { gap: 0.4rem; }</style>"
 )
 workbench = shell.bench()

@@ -64,9 +64,11 @@ export class Figures {
       this.source.dataset.kind = "none";
       return;
     }
-    set(this.accuracy, share(accuracy.value));
-    set(this.range, `${share(accuracy.low)} – ${share(accuracy.high)}`);
     const audit = source === "audit";
+    // A rough figure is a range: its middle would be taken for more than it is.
+    const range = (digits) => `${(accuracy.low * 100).toFixed(digits)} – ${(accuracy.high * 100).toFixed(digits)} %`;
+    set(this.accuracy, audit ? share(accuracy.value) : range(0));
+    set(this.range, audit ? range(1) : "");
     set(this.source, audit ? `audit ${size}` : `rough, ${size} labels`);
     this.source.dataset.kind = audit ? "audit" : "rough";
     this.source.title = audit
