@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import streamlit as st
 Param = Mapping[str, Any]
 
 
+COARSE = [hundredth / 100 for hundredth in range(101)]
+"""Values that a slider in steps of a hundredth can show; 0.0005 would read 0.00 on it."""
 WIDTH = 210
 """Width of a setting in pixels; a row takes as many as fit and goes on below."""
 
@@ -41,7 +44,7 @@ def field(param: Param, value: Any, *, key: str, label: str | None = None) -> An
         return st.selectbox(label, options, index=index, format_func=_option, **common)
     if base == "bool":
         return st.checkbox(label, value=bool(value), **common)
-    if base == "float" and not optional and param["low"] == 0 and param["high"] == 1:
+    if base == "float" and not optional and param["low"] == 0 and param["high"] == 1 and value in COARSE:
         return st.slider(label, 0.0, 1.0, float(value), step=0.01, **common)
     if base in ("int", "float"):
         return _number(base, param, value, label, common)
@@ -87,7 +90,7 @@ def _number(base: str, param: Param, value: Any, label: str, common: dict[str, A
     cast = int if base == "int" else float
     low = None if param["low"] is None else cast(param["low"])
     high = None if param["high"] is None else cast(param["high"])
-    form, step = ("%d", 1) if base == "int" else _float_form(param, value)
+    form, step = ("%d", 1) if base == "int" else ("%g", step_of(value if value else param["default"]))
     return st.number_input(
         label,
         min_value=low,
@@ -100,11 +103,10 @@ def _number(base: str, param: Param, value: Any, label: str, common: dict[str, A
     )
 
 
-def _float_form(param: Param, value: Any) -> tuple[str, float]:
-    """Digits and step that suit the size of a number: 0.0005 needs other ones than 50."""
-    size = abs(float(value if value else (param["default"] or param["low"] or 0)))
-    if size >= 10:
-        return "%.1f", 1.0
-    if size >= 0.1 or size == 0:
-        return ("%.3f", 0.001) if param["high"] is not None and param["high"] < 1 else ("%.2f", 0.1)
-    return "%.6f", 10.0 ** (len(f"{size:.0e}".split("e")[0]) - 1) * 1e-4
+def step_of(value: float | None) -> float:
+    """The step of a number's buttons: a tenth of its size, as a power of ten.
+
+    >>> [step_of(value) for value in (50.0, 4.0, 0.999, 0.0005, 0.0, None)]
+    [1.0, 0.1, 0.01, 1e-05, 0.1, 0.1]
+    """
+    return 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 0.1
