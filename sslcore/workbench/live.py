@@ -22,7 +22,7 @@ from sslcore.errors import DataError
 from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.store import LabelState, Store, Task
-from sslcore.store.fold import TaskState
+from sslcore.store.fold import SOURCE_CODE, TaskState
 from sslcore.workbench.snapshot import Figure, Follow, Snapshot
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ ENOUGH_AUDIT = 20
 """Audit items from which on figures come from the audit split; below, they are called rough."""
 POLL_SECONDS = 1.0
 """How soon facts written by other processes are noticed."""
-_RECONSIDER = 1.25
-"""The choice among encoders is made anew when the labels have grown by this factor."""
+_BY_PEOPLE = (SOURCE_CODE["human"], SOURCE_CODE["imported"])
+MOST_VIEWS = 2
+"""Feature views that are combined: the strong encoder's and the simple one's."""
 
 
 class Live:
@@ -44,7 +45,8 @@ class Live:
 
     Args:
         store: The project.
-        encoders: Encoder names in the order of preference while labels are too few to compare them.
+        encoders: Encoder names, the preferred first: the queue and the map stand on the first that is
+            ready; the instant loop weighs the first two.
     """
 
     def __init__(self, store: Store, *, encoders: Callable[[], list[str]]) -> None:
@@ -52,10 +54,9 @@ class Live:
         self._encoders = encoders
         self._state = LabelState(store)
         self._snapshots: dict[int, Snapshot] = {}
-        self._loops: dict[tuple[int, str, int], InstantLoop] = {}
+        self._loops: dict[int, tuple[Any, InstantLoop]] = {}
         self._views: dict[str, tuple[float, View]] = {}
-        self._chosen: dict[int, tuple[str, int, tuple[str, ...]]] = {}
-        self._fitted: dict[int, tuple[View, tuple[Any, ...], InstantResult]] = {}
+        self._fitted: dict[int, tuple[Any, InstantResult]] = {}
         self._seen: dict[int, tuple[Any, ...]] = {}
         self._answers: dict[int, tuple[int, IntArray | None]] = {}
         self._run_proba: dict[tuple[int, int], FloatArray] = {}
@@ -202,55 +203,29 @@ class Live:
         if state.task.kind not in ("single", "ordinal") or classes == 0 or not views:
             return (next(iter(views.values()), None), None)
         label_N, rejected = state.training_label_N, state.rejected_pairs()
+        used = tuple(views.values())[:MOST_VIEWS]
+        told = (tuple(map(id, used)), rejected, classes)
         held = self._fitted.get(state.task.id)
         try:
-            name = self._choose(state, views)
-            same = held is not None and held[0] is views[name] and held[1] == (rejected, classes)
-            if held is not None and same and np.array_equal(held[2].label_N, label_N):
-                return views[name], held[2]  # an audit answer, a flag: nothing to learn from
-            result = self._loop(state.task, views[name]).fit(label_N, rejected=rejected)
+            if held is not None and held[0] == told and np.array_equal(held[1].label_N, label_N):
+                return used[0], held[1]  # an audit answer, a flag: nothing to learn from
+            result = self._loop(state.task, used).fit(label_N, rejected=rejected)
         except DataError as error:  # such as a table of items × classes beyond this machine
             self.error = str(error)
-            return next(iter(views.values())), None
-        self._fitted[state.task.id] = (views[name], (rejected, classes), result)
-        return views[name], result
+            return used[0], None
+        self._fitted[state.task.id] = (told, result)
+        return used[0], result
 
-    def _loop(self, task: Task, view: View) -> InstantLoop:
+    def _loop(self, task: Task, views: tuple[View, ...]) -> InstantLoop:
+        """The loop of a task, warm as long as its views and the number of its classes stay the same."""
         from sslcore.instant.loop import InstantLoop
 
-        key = (task.id, view.name, id(view))
-        if key not in self._loops or getattr(self._loops[key], "classes", None) != len(task.classes):
-            for old in [k for k in self._loops if k[:2] == key[:2]]:
-                del self._loops[old]
-            self._loops[key] = InstantLoop([view], classes=len(task.classes), seed=0)
-        return self._loops[key]
-
-    def _choose(self, state: TaskState, views: dict[str, View]) -> str:
-        """The encoder to stand on.
-
-        While labels are few the first of the preferred order; from four labels a class on the one
-        whose out-of-fold accuracy is highest, where it leads by more than its standard error.
-        """
-        names = tuple(views)
-        n = int((state.training_label_N >= 0).sum())
-        held = self._chosen.get(state.task.id)
-        if held is not None and held[2] == names and n < max(held[1] * _RECONSIDER, held[1] + 10):
-            return held[0]
-        best = names[0]
-        if len(names) > 1 and n >= 4 * max(len(state.task.classes), 1):
-            accuracy = {}
-            for name in names:
-                result = self._loop(state.task, views[name]).fit(
-                    state.training_label_N, rejected=state.rejected_pairs()
-                )
-                hit_L = _out_of_fold_hits(state, result)
-                accuracy[name] = float(hit_L.mean()) if hit_L is not None and len(hit_L) else 0.0
-            leader = max(names, key=lambda name: accuracy[name])
-            spread = float(np.sqrt(max(accuracy[leader] * (1 - accuracy[leader]), 1e-9) / max(n, 1)))
-            if accuracy[leader] > accuracy[best] + spread:
-                best = leader
-        self._chosen[state.task.id] = (best, n, names)
-        return best
+        key = (tuple(map(id, views)), len(task.classes))
+        held = self._loops.get(task.id)
+        if held is None or held[0] != key:
+            loop = InstantLoop(list(views), classes=len(task.classes), seed=0)
+            held = self._loops[task.id] = (key, loop)
+        return held[1]
 
     def _followed(
         self, state: TaskState, adopted: int | None, view: View | None, result: InstantResult | None
@@ -262,8 +237,9 @@ class Live:
                 return proba_NC, Follow("run", f"run {adopted} ({method})", "adopted by you", run_id=adopted)
         if result is None or view is None or not (result.label_N >= 0).any():
             return None, Follow("none", "no predictions yet")
-        title = f"{result.method} on {view.name}"
-        return result.proba_NC, Follow("instant", title, result.reason, encoder=view.name)
+        names = " and ".join(view.name for view in self._loops[state.task.id][1].views)
+        title = f"{result.method} on {names}"
+        return result.proba_NC, Follow("instant", title, result.reason, encoder=names)
 
     def _adopted_proba(self, run_id: int, state: TaskState) -> FloatArray | None:
         """An adopted run's probabilities; rejected classes go to 0. None when they do not fit any more."""
@@ -347,7 +323,9 @@ def _out_of_fold_hits(state: TaskState, result: InstantResult | None) -> Any:
     if result is None or result.out_of_fold_proba_LC is None or not len(result.labelled_row_L):
         return None
     label_L = state.label_N[result.labelled_row_L]
-    return result.out_of_fold_proba_LC.argmax(axis=1) == label_L
+    hit_L = result.out_of_fold_proba_LC.argmax(axis=1) == label_L
+    # Labels that the machine gave, accepted in bulk, agree with it and are no evidence for it.
+    return hit_L[np.isin(state.source_N[result.labelled_row_L], _BY_PEOPLE)]
 
 
 def _key_accuracy(state: TaskState, key_N: IntArray | None, proba_NC: FloatArray | None) -> float | None:
