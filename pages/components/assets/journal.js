@@ -55,7 +55,6 @@ export class Outbox {
     this._timer = 0;
     this._listeners = new Set();
     this._adopting = false;
-    this._soon = false;
     navigator.locks?.request(PREFIX + this.client, () => new Promise(() => {})).catch(() => {});
     window.addEventListener("pagehide", () => this._lastWords());
     document.addEventListener("visibilitychange", () => document.hidden && this.flush());
@@ -96,18 +95,8 @@ export class Outbox {
     const seq = ++this._seq;
     this.pending.push({ ...event, seq, at: performance.now() });
     this._journal();
-    this._flushAfterPaint();
+    this.flush();
     return `${this.client}:${seq}`;
-  }
-
-  /** Starting a request costs about a millisecond, which the next sample should not have to wait for. */
-  _flushAfterPaint() {
-    if (this._soon) return;
-    this._soon = true;
-    setTimeout(() => {
-      this._soon = false;
-      this.flush();
-    }, 0);
   }
 
   /** Sends what waits; does nothing while a request is on its way or a pause is on. */
