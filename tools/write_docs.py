@@ -33,9 +33,12 @@ def page(heading: str, registry: Any) -> str:
     schemas = [entry.schema() for entry in registry]
     lines = [f"# {heading}", "", "Generated from the registry by `make docs`; do not edit.", ""]
     lines += ["| name | what | source |", "|---|---|---|"]
-    lines += [f"| [`{s['name']}`](#{s['name']}) | {_cell(s['title'])} | {_cell(s['paper'])} |" for s in schemas]
+    lines += [
+        f"| [`{s['name']}`](#{s['name']}) | {_cell(s['title'])} | {_cell(s['paper'])} |" for s in schemas
+    ]
     for schema in schemas:
-        lines += ["", f"## {schema['name']}", "", f"**{schema['title']}** ({schema['family']})", ""]
+        about = f"**{schema['title']}** ({schema['family']})"
+        lines += ["", f"## {schema['name']}", "", about, ""]
         lines += ["```text", schema["text"].strip(), "```"]
         if schema["params"]:
             lines += ["", "| setting | default | range | what it is |", "|---|---|---|---|"]
