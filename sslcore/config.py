@@ -7,11 +7,11 @@ off :func:`describe`.
 >>> from dataclasses import dataclass
 >>> @dataclass(frozen=True)
 ... class FixMatchConfig(Config):
-...     threshold: float = param(0.95, low=0, high=1, help="Confidence a pseudo-label needs.")
+...     threshold: float = param(0.95, low=0, high=1, help="Wanted confidence.")
 >>> FixMatchConfig(threshold=1.5)
 Traceback (most recent call last):
     ...
-sslcore.errors.ConfigError: FixMatchConfig.threshold must be in [0, 1]. Received: 1.5. Confidence a pseudo-label needs.
+sslcore.errors.ConfigError: FixMatchConfig.threshold must be in [0, 1]. Received: 1.5. Wanted confidence.
 >>> parse(FixMatchConfig, {"threshold": "0.9"})
 FixMatchConfig(threshold=0.9)
 """

@@ -95,7 +95,7 @@ class Annotations:
     def recent_batches(
         self, n: int, *, annotator: str | None = None, source: str | None = None
     ) -> list[sa.Row[Any]]:
-        """The last ``n`` actions, newest first: batch, verb, source, size, time, undoes, least and highest value."""
+        """The last ``n`` actions, newest first; their values as the least and the highest."""
         query = (
             sa.select(
                 annotation.c.batch,
