@@ -1,4 +1,4 @@
-"""Entry point: ``streamlit run app.py``. The pages stand in ``pages/``, the HTTP routes in ``pages/routes``."""
+"""Entry point: ``streamlit run app.py``. Pages stand in ``pages/``, HTTP routes in ``pages/routes``."""
 
 import streamlit as st
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -46,11 +45,9 @@ def with_media(export: ProjectExport, out: Path) -> ProjectExport:
 
 
 def copy_files(files: Sequence[Path], root: Path, relatives: Sequence[str]) -> None:
-    """Copies files to their places under ``root``; by hard link where the disk allows it.
+    """Copies files to their places under ``root``.
 
-    A link costs no space and no time. The project never changes a media file, so what is exported stays
-    as it is; who edits the exported file in place edits the project's, as with any hard link, which is
-    why ``.zip`` is what the app offers for download.
+    Never by hard link: who edits an exported picture in place would edit the project's.
 
     Raises:
         UnsafePathError: A place is not under ``root``.
@@ -64,12 +61,8 @@ def copy_files(files: Sequence[Path], root: Path, relatives: Sequence[str]) -> N
                 place.parent.mkdir(parents=True, exist_ok=True)
                 made.add(place.parent)
             temporary = place.parent / f".{uuid.uuid4().hex}.part"
-            try:
-                os.link(file, temporary)
-            except OSError:  # another disk, or one without links
-                shutil.copyfile(file, temporary)
+            shutil.copyfile(file, temporary)
             temporary.replace(place)
-            temporary.unlink(missing_ok=True)  # replacing a file by a link to itself leaves both
         except OSError as error:
             raise DataError(
                 f"The image cannot be copied to {place}: {error.strerror or error}.", file=file
