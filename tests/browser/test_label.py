@@ -313,9 +313,8 @@ def test_unsent_labels_of_a_dead_tab_are_sent_by_the_next(open_card):
     card.open()
     wait_until(lambda: len(card.rows()) == 2, what="the journal")
     assert (card.rows()[0]["item_id"], card.rows()[0]["value"]) == (item, "1")
-    assert (
-        card.page.evaluate("() => Object.keys(localStorage).filter((k) => k.includes('outbox')).length") == 0
-    )
+    left = "() => Object.keys(localStorage).filter((key) => key.includes('outbox')).length"
+    wait_until(lambda: card.page.evaluate(left) == 0, what="an empty journal")
 
 
 def test_leaving_the_page_sends_what_waits(open_card):
