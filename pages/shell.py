@@ -68,7 +68,7 @@ def task(workbench: Workbench) -> Task:
 def style() -> None:
     """Less air than Streamlit's own: what is worked with should be in view without scrolling."""
     st.html(
-        "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2rem 1.5rem; max-width: 1600px; }"
+        "<style>[data-testid=stMainBlockContainer] { padding: 3.9rem 2rem 1.5rem; max-width: 1600px; }"
         "[data-testid=stSidebarUserContent] [data-testid=stVerticalBlock] { gap: 0.6rem; }</style>"
     )
 
