@@ -201,7 +201,8 @@ def test_a_real_run_from_start_to_done(page, server):
     minutes.press("Enter")
     wait_idle(page)
     start_from_form(page)
+    wait_until(store.runs.list, what="the run is in the queue")
     wait_until(lambda: store.runs.list()[0].status == "done", seconds=180, what="the run is done")
+    expect(page.get_by_role("button", name="Adopt this run")).to_be_enabled(timeout=30_000)
     assert float(last_value(page, "key accuracy").split()[0]) > 60
-    assert page.get_by_role("button", name="Adopt this run").is_enabled()
     store.close()
