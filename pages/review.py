@@ -16,12 +16,13 @@ from pages.components.words import plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.quality.thresholds import Acceptance
 from sslcore.shapes import FloatArray
+from sslcore.store.facts import Verb
 from sslcore.workbench import bulk
-from sslcore.workbench.review import SHOWS, SORTS, Listing, ReviewFilter, Show, Sort, evidence, means
+from sslcore.workbench.review import SHOWS, SORTS, Listing, ReviewFilter, evidence, means
 
 SIZES = (24, 60, 120)
 MOST_CLASS_ROWS = 200
-VERBS = {
+VERBS: dict[Verb, str] = {
     "label": "Label as",
     "accept": "Accept suggestions",
     "reject": "Reject",
@@ -257,11 +258,10 @@ def filters() -> tuple[ReviewFilter, str]:
         show = st.selectbox(
             "Show", list(SHOWS), format_func=lambda s: SHOWS[s], key=f"show:{place}", width=195
         )
-        names = [None, *range(len(task.classes))]
-        class_index = st.selectbox(
+        chosen = st.selectbox(
             "Class",
-            names,
-            format_func=lambda c: "All classes" if c is None else task.classes[c].name,
+            range(-1, len(task.classes)),
+            format_func=lambda c: "All classes" if c < 0 else task.classes[c].name,
             key=f"class:{place}",
             width=145,
         )
@@ -273,7 +273,12 @@ def filters() -> tuple[ReviewFilter, str]:
             "Search", key=f"text:{place}", placeholder="name or text", max_chars=200, width=125
         )
     wanted = ReviewFilter(
-        show=cast(Show, show), class_index=class_index, low=low, high=high, text=text, sort=cast(Sort, sort)
+        show=show,
+        class_index=None if chosen < 0 else chosen,
+        low=low,
+        high=high,
+        text=text,
+        sort=sort,
     )
     return wanted, view or "wall"
 

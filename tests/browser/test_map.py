@@ -60,6 +60,16 @@ def corner(page, right, low):
     return 0.5 + (away if right else -away) / width, 0.5 + (away if low else -away) / height
 
 
+def on_screen(page, store, encoder, row):
+    """Where an item is drawn: the map is fitted into the stage with a little air around."""
+    map_N2 = np.load(FeatureCache(store.folder).folder(encoder) / "map.npy", allow_pickle=False)
+    left, top, width, height = stage(page)
+    low_2, high_2 = map_N2.min(axis=0), map_N2.max(axis=0)
+    scale = 0.94 * min(width / (high_2 - low_2)[0], height / (high_2 - low_2)[1])
+    x, y = (map_N2[row] - (low_2 + high_2) / 2) * scale
+    return left + width / 2 + x, top + height / 2 - y
+
+
 def labels(store):
     return LabelState(store)[1].label_N
 
@@ -131,19 +141,8 @@ def test_hover_shows_the_picture_and_a_reload_keeps_labels(page, shared_server):
     store = make_image_project(shared_server.home, "map-images", n=48, labelled=12)
     blobs(store, "pixels", 3)
     opened(page, shared_server, "map-images")
-    left, top, width, height = stage(page)
-    # three blobs fill the box around them: the first lies in the left upper corner
-    found = False
-    for step in range(600):
-        x, y = (
-            left + (0.05 + 0.3 * (step % 25) / 25) * width,
-            top + (0.03 + 0.35 * (step // 25) / 24) * height,
-        )
-        page.mouse.move(x, y)
-        if page.locator(".tip img").count() and page.locator(".tip").is_visible():
-            found = True
-            break
-    assert found, "no card came up over the points"
+    page.mouse.move(*on_screen(page, store, "pixels", row=7))
+    page.locator(".tip img").wait_for()
     picture = page.locator(".tip img")
     wait_until(lambda: picture.evaluate("image => image.naturalWidth") == 32, what="the picture is loaded")
     page.get_by_role("application").focus()

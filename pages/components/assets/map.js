@@ -169,7 +169,7 @@ class EmbeddingMap {
           this.cards.clear();
           this.legend.update(shown, this.classes);
           this.repaint();
-          if (grown && this.chosen) this._summarise(0);
+          if (grown && this.chosen) this._summarise();
           this.root.dataset.version = String(shown.version);
         }
       }
@@ -213,28 +213,25 @@ class EmbeddingMap {
     this.chosen = n ? chosen : null;
     this.root.dataset.selected = String(n);
     delete this.root.dataset.summarised;
+    if (n) this._summarise(); // asked first, painted while the answer is on its way
     if (this.points) this.repaint();
-    if (!n) return this.panel.empty();
-    this.panel.counting(n);
-    this._summarise(0);
+    if (n) this.panel.counting(n);
+    else this.panel.empty();
   }
 
-  _summarise(pause) {
-    clearTimeout(this._summaryTimer);
-    this._summaryTimer = setTimeout(async () => {
-      const chosen = this.chosen;
-      if (!chosen) return;
-      const asked = performance.now();
-      try {
-        const summary = await this.server.selection(chosen);
-        if (chosen !== this.chosen) return;
-        this.panel.show(summary);
-        this.root.dataset.summarised = String(summary.count);
-        this.root.dataset.summaryMs = String(Math.round(performance.now() - asked));
-      } catch (error) {
-        this.panel.trouble(error.message);
-      }
-    }, pause);
+  async _summarise() {
+    const chosen = this.chosen;
+    if (!chosen) return;
+    const asked = performance.now();
+    try {
+      const summary = await this.server.selection(chosen);
+      if (chosen !== this.chosen) return;
+      this.panel.show(summary);
+      this.root.dataset.summarised = String(summary.count);
+      this.root.dataset.summaryMs = String(Math.round(performance.now() - asked));
+    } catch (error) {
+      this.panel.trouble(error.message);
+    }
   }
 
   selectVisible() {
@@ -487,7 +484,7 @@ class EmbeddingMap {
   end() {
     this.stop.abort();
     this.watch?.disconnect();
-    for (const timer of [this._timer, this._summaryTimer, this._hoverTimer]) clearTimeout(timer);
+    for (const timer of [this._timer, this._hoverTimer]) clearTimeout(timer);
     this.points?.end();
   }
 }

@@ -64,7 +64,9 @@ export function paint(shown, classes, { hidden, chosen }) {
     if (mark & MARK.aside) alpha = 45;
     if (chosen) alpha = chosen[i] ? 255 : alpha >> 2;
     if (hidden.has(code)) alpha = 0;
-    rgba.set(colour, 4 * i);
+    rgba[4 * i] = colour[0];
+    rgba[4 * i + 1] = colour[1];
+    rgba[4 * i + 2] = colour[2];
     rgba[4 * i + 3] = alpha;
     look[i] =
       (mark & MARK.flagged ? FLAG : 0) | (mark & MARK.audit ? AUDIT : 0) | (byClass && mark & MARK.people ? BIG : 0);

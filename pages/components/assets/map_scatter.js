@@ -112,7 +112,7 @@ export function scatter(canvas) {
     const base = Math.max(2.2, Math.min(7, 270 / Math.sqrt(Math.max(held.count, 1))));
     return Math.min(Math.max(10, base), base * Math.sqrt(view.scale / view.fitted));
   };
-  /** How long a drawing takes: asked once for each set of colours, because the answer is waited for. */
+  /** How long a drawing takes: asked once for each set of points, because the answer is waited for. */
   const measure = () => {
     const start = performance.now();
     gl.drawElements(gl.POINTS, order.length, gl.UNSIGNED_INT, 0);
@@ -208,6 +208,7 @@ export function scatter(canvas) {
     /** New coordinates; the colours must be given anew. @param {Points} points */
     points(points) {
       held = points;
+      measured = false;
       index();
       sent.place();
       fit();
@@ -215,7 +216,6 @@ export function scatter(canvas) {
     /** Colours (RGBA bytes; alpha 0 hides), looks, and the order of drawing: the last is on top. */
     colours(rgba, looks, drawn) {
       colour = rgba; look = looks; order = drawn;
-      measured = false;
       sent.paint();
       draw();
     },
