@@ -67,7 +67,7 @@ def on_screen(page, store, encoder, row):
     low_2, high_2 = map_N2.min(axis=0), map_N2.max(axis=0)
     scale = 0.94 * min(width / (high_2 - low_2)[0], height / (high_2 - low_2)[1])
     x, y = (map_N2[row] - (low_2 + high_2) / 2) * scale
-    return left + width / 2 + x, top + height / 2 - y
+    return left + width / 2 + float(x), top + height / 2 - float(y)
 
 
 def labels(store):
