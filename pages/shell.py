@@ -21,7 +21,7 @@ def annotator() -> str:
 def token() -> str:
     """The key with which this session's components call the routes; stable within the session."""
     project = current_project()
-    key = ("token", project, annotator())
+    key = f"token:{project}:{annotator()}"
     if key not in st.session_state:
         st.session_state[key] = mint(project or "", annotator())
     return str(st.session_state[key])

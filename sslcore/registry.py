@@ -110,13 +110,12 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def __iter__(self) -> Iterator[Entry[T]]:
-        self._fill()
-        return iter(list(self._entries.values()))
+        return iter([self._entries[name] for name in self.names()])
 
     def names(self) -> list[str]:
-        """The registered names, in the order of registration."""
+        """The registered names, sorted: which module came first says nothing."""
         self._fill()
-        return list(self._entries)
+        return sorted(self._entries)
 
     def _fill(self) -> None:
         if self._package is None:

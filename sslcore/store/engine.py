@@ -38,6 +38,7 @@ def connect(path: Path) -> sa.Engine:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA cache_size=-65536")  # 64 MB: large imports touch many pages of indices
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
