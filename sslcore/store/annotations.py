@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sslcore.errors import DataError
-from sslcore.store.engine import reading, writing
+from sslcore.store.engine import insert_many, reading, writing
 from sslcore.store.facts import SOURCES, VERBS, Event
 from sslcore.store.schema import annotation, item
 
@@ -36,11 +36,7 @@ class Annotations:
         rows = [row for event in events for row in _rows(event)]
         with writing(self._engine) as connection:
             _check_items(connection, {row["item_id"] for row in rows if row["undoes"] is None})
-            for start in range(0, len(rows), _CHUNK):
-                connection.execute(
-                    annotation.insert().prefix_with("OR IGNORE", dialect="sqlite"),
-                    rows[start : start + _CHUNK],
-                )
+            insert_many(connection, annotation.insert().prefix_with("OR IGNORE", dialect="sqlite"), rows)
             return int(connection.execute(sa.select(sa.func.max(annotation.c.id))).scalar() or 0)
 
     def newest(self) -> int:

@@ -14,8 +14,10 @@ back, at the items that it touched.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +28,7 @@ from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
 from sslcore.store.annotations import voided
 from sslcore.store.facts import SOURCES, VERBS, Task
 from sslcore.store.project import Store
+from sslcore.store.schema import annotation
 
 SOURCE_CODE = {name: code for code, name in enumerate(SOURCES, start=1)}
 """Codes of ``TaskState.source_N``; 0 means no label."""
@@ -33,6 +36,9 @@ VERB_CODE = {name: code for code, name in enumerate(VERBS, start=1)}
 """Codes of ``TaskState.verb_N``; 0 means nobody did anything yet."""
 _SETTING = {"label", "accept"}
 _UNCHANGED = {"flag", "unflag"}
+_SHARED = ("task_id", "verb", "source", "purpose", "annotator", "run_id")
+_MANY = 64
+_batch = operator.attrgetter("batch")
 
 
 @dataclass
@@ -124,7 +130,7 @@ class LabelState:
             void = voided(self._undos)
             changed = void ^ self._void
             self._void = void
-        self._apply(row for row in rows if row.undoes is None)
+        self._apply([row for row in rows if row.undoes is None])
         self.newest = rows[-1].id
         if undos:
             self._refold(self._store.annotations.items_of_batches(changed))
@@ -164,19 +170,65 @@ class LabelState:
                 state.annotator.pop(row, None)
                 state.rejected.pop(row, None)
         history = self._store.annotations.of_items(ids, upto=self.newest)
-        self._apply(row for row in history if row.undoes is None)
+        self._apply([row for row in history if row.undoes is None])
 
-    def _apply(self, rows: Iterable[sa.Row[Any]]) -> None:
+    def _apply(self, rows: Sequence[sa.Row[Any]]) -> None:
+        for batch, group in itertools.groupby(rows, key=_batch):
+            if batch not in self._void:
+                held = list(group)
+                if len(held) < _MANY or not self._apply_many(held):
+                    self._apply_each(held)
+
+    def _apply_each(self, rows: Iterable[sa.Row[Any]]) -> None:
         ids = self.item_id_N
         dense = len(ids) > 0 and int(ids[0]) == 1 and int(ids[-1]) == len(ids)
         for entry in rows:
-            if entry.batch in self._void:
-                continue
             state = self.tasks.get(entry.task_id)
             row = entry.item_id - 1 if dense else int(np.searchsorted(ids, entry.item_id))
-            if state is None or row >= len(ids):
+            if state is not None and row < len(ids):
+                _fold(state, row, entry)
+
+    def _apply_many(self, rows: Sequence[sa.Row[Any]]) -> bool:
+        """An import or a bulk action in one go; False where its order matters, and nothing is done then."""
+        column = dict(zip(annotation.c.keys(), zip(*rows)))
+        deciding = [
+            (item_id, task_id)
+            for item_id, task_id, verb in zip(column["item_id"], column["task_id"], column["verb"])
+            if verb not in _UNCHANGED
+        ]
+        if len(set(deciding)) < len(deciding):
+            return False
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for at, key in enumerate(zip(*(column[name] for name in _SHARED))):
+            alike.setdefault(key, []).append(at)
+        for key, places in alike.items():
+            shared = dict(zip(_SHARED, key))
+            state = self.tasks.get(shared["task_id"])
+            values = [column["value"][at] for at in places]
+            plain = all(value is not None and value.isdigit() for value in values)
+            choice = state is not None and state.task.kind in ("single", "ordinal")
+            if state is None or not choice or not plain or shared["verb"] not in _SETTING:
+                self._apply_each(rows[at] for at in places)
                 continue
-            _fold(state, row, entry)
+            row_M = self.rows([column["item_id"][at] for at in places])
+            state.label_N[row_M] = np.fromiter(map(int, values), np.int32, len(values))
+            state.row_id_N[row_M] = [column["id"][at] for at in places]
+            state.time_N[row_M] = [column["time"][at] for at in places]
+            state.confidence_N[row_M] = np.array(
+                [column["confidence"][at] for at in places], dtype=np.float32
+            )
+            state.verb_N[row_M] = VERB_CODE[shared["verb"]]
+            state.source_N[row_M] = SOURCE_CODE[shared["source"]]
+            state.run_N[row_M] = shared["run_id"] or 0
+            state.skipped_N[row_M] = False
+            if shared["purpose"] == "audit":
+                state.audit_N[row_M] = True
+            if shared["annotator"]:
+                state.annotator.update(dict.fromkeys(row_M.tolist(), shared["annotator"]))
+            if state.rejected:
+                for row in row_M.tolist():
+                    state.rejected.get(row, set()).discard(int(state.label_N[row]))
+        return True
 
 
 def _fold(state: TaskState, row: int, entry: sa.Row[Any]) -> None:

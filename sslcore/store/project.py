@@ -35,7 +35,7 @@ import sqlalchemy as sa
 from sslcore.errors import ConfigError, DataError, ProjectNotFoundError, StoreError
 from sslcore.shapes import IntArray
 from sslcore.store.annotations import Annotations
-from sslcore.store.engine import connect, reading, writing
+from sslcore.store.engine import connect, insert_many, reading, writing
 from sslcore.store.facts import ClassInfo, Item, Kind, NewItem, NewLabel, Task
 from sslcore.store.migrate import migrate
 from sslcore.store.runs import Runs
@@ -321,7 +321,8 @@ class ImportBatch:
         ids = list(range(first, first + len(items)))
         self._next_id += len(items)
         try:
-            self._connection.execute(
+            insert_many(
+                self._connection,
                 item.insert(),
                 [
                     {
@@ -353,7 +354,7 @@ class ImportBatch:
             for name, value in new.answers.items()
         ]
         if answers:
-            self._connection.execute(answer.insert(), answers)
+            insert_many(self._connection, answer.insert(), answers)
         return ids
 
     def add_labels(self, labels: Sequence[tuple[int, Mapping[str, NewLabel]]]) -> None:
@@ -376,7 +377,7 @@ class ImportBatch:
             for name, label in by_task.items()
         ]
         if rows:
-            self._connection.execute(annotation.insert(), rows)
+            insert_many(self._connection, annotation.insert(), rows)
 
     def _task(self, name: str) -> Task:
         if name not in self._tasks:

@@ -357,6 +357,27 @@ def test_find_takes_wildcards_as_plain_text(store):
     assert store.find("%") == []
 
 
+@pytest.mark.parametrize("verb", ["label", "accept"])
+def test_many_at_once_fold_as_one_by_one(tmp_path, verb, monkeypatch):
+    store = make(tmp_path, n=200, labelled=150)
+    store.annotations.append([event(1, "reject", (3,), value=0), event(2, "skip", (4, 190))])
+    items = list(range(1, 181))
+    values = [i % 3 for i in items]
+    confidences = [0.5 + i / 1000 for i in items]
+    more = {"values": values, "confidences": confidences, "source": "bulk", "annotator": "ada", "run_id": 7}
+    store.annotations.append([event(3, verb, items, **more)])
+    store.annotations.append([event(4, "flag", items[:100])])
+    at_once = LabelState(store)[1]
+    monkeypatch.setattr("sslcore.store.fold._MANY", 10**9)
+    one_by_one = LabelState(store)[1]
+    for name, value in vars(one_by_one).items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(getattr(at_once, name), value, err_msg=name)
+    assert at_once.annotator == one_by_one.annotator
+    assert at_once.rejected_pairs() == one_by_one.rejected_pairs() == []
+    assert set(at_once.annotator.values()) == {"ada"}
+
+
 def test_a_hundred_thousand_labels_fold_in_a_few_seconds(tmp_path):
     store = make(tmp_path, n=20_000, labelled=20_000)
     start = time.perf_counter()
