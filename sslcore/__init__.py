@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["SemiSupervisedClassifier", "find_label_issues", "select_queries", "__version__"]
+__all__ = ["SemiSupervisedClassifier", "__version__", "find_label_issues", "select_queries"]
 
 if TYPE_CHECKING:
     from sslcore.estimator import SemiSupervisedClassifier, find_label_issues, select_queries

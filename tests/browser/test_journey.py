@@ -67,12 +67,12 @@ class Journey:
             seconds=60,
             what="something to accept",
         )
-        self.page.get_by_label("Class", exact=True).click()
+        self.page.get_by_role("combobox", name="Class", exact=True).click()
         self.page.get_by_role("option").nth(1).click()
         wait_idle(self.page)
         labelled = int(self.state().labelled_N.sum())
         self.page.get_by_role("button", name=re.compile(r"^All [\d,]+ items")).click()
-        self.page.get_by_label("Action").click()
+        self.page.get_by_role("combobox", name="Action").click()
         self.page.get_by_role("option", name=re.compile("accept", re.I)).first.click()
         self.page.get_by_role("button", name="Do it").click()
         wait_until(lambda: int(self.state().labelled_N.sum()) > labelled + 20, what="accepted in bulk")

@@ -368,7 +368,7 @@ def test_the_grid_labels_many_at_once_and_undoes_them_as_one(open_card):
 
 
 def test_pictures_are_shown_large_and_in_the_grid(open_card):
-    card = open_card("pictures", images=True, labelled=6)
+    card = open_card("label-pictures", images=True, labelled=6)
     shown = card.page.get_by_test_id("sample").locator("img")
     wait_until(lambda: shown.evaluate("(i) => i.complete && i.naturalWidth") == 32, what="the picture")
     assert "pixels" in shown.get_attribute("class")
