@@ -13,7 +13,8 @@ import streamlit as st
 from pages import shell
 from pages.components.words import duration, percent, plain, plural
 from sslcore.errors import LabelloomError
-from sslcore.formats import Inspection
+from sslcore.formats import FORMATS, Inspection
+from sslcore.media import thumbnail
 from sslcore.store import projects
 from sslcore.workbench import Workbench
 from sslcore.workbench import data as desk
@@ -42,8 +43,8 @@ KINDS = {
 def overview(workbench: Workbench) -> None:
     """What the project holds, as figures and one chart a task."""
     held = workbench.data.overview()
-    if held.items == 0 and not workbench.data.imports():
-        st.info("This project is still empty. Add data in the next tab.")
+    if held.items == 0:
+        nothing_yet(workbench)
         return
     labelled = held.tasks[0].labelled if held.tasks else 0
     columns = st.columns(4)
@@ -73,17 +74,48 @@ def overview(workbench: Workbench) -> None:
         st.switch_page("label.py")
 
 
+def nothing_yet(workbench: Workbench) -> None:
+    """A project without items: what is on its way, what went wrong, and what to do next."""
+    background(workbench)
+    if any(run.status in desk.LIVE for run in workbench.data.imports()):
+        st.caption("Everything else can wait: the items appear here as soon as they are in.")
+        return
+    st.info("This project is still empty. Add data under “Add data”, or remove it.")
+    if st.button("Remove this empty project"):
+        try:
+            workbench.data.discard()
+        except LabelloomError as error:
+            st.error(plain(error))
+            return
+        shell.forget()
+        st.rerun()
+
+
 @st.fragment(run_every=1.5)
 def background(workbench: Workbench) -> None:
-    """Imports and features under way; falls silent when all is done."""
-    for run in workbench.data.imports():
-        if run.status in ("queued", "running"):
-            done, total = run.progress.get("done", 0), run.progress.get("total") or 0
-            share = min(1.0, done / total) if total else 0.0
-            st.progress(share, f"Importing: {plural(int(done), 'item')} so far")
+    """Imports and features under way; falls silent when all is done, and has the page drawn anew then."""
+    imports, features = workbench.data.imports(), workbench.encoder_progress()
+    live = [run.id for run in imports if run.status in desk.LIVE]
+    live += [row["name"] for row in features if row["status"] in ("waiting", *desk.LIVE)]
+    key = f"under-way-{workbench.project}"
+    before = st.session_state.get(key, live)
+    st.session_state[key] = live
+    if set(before) - set(live):
+        st.rerun()
+    for run in imports:
+        if run.status in desk.LIVE:
+            done, total = int(run.progress.get("done", 0)), int(run.progress.get("total") or 0)
+            of = f" of {total:,}" if total else ""
+            words = f"Importing: {done:,}{of}" if run.status == "running" else "The import begins in a moment"
+            st.progress(min(1.0, done / total) if total else 0.0, words)
         elif run.error:
             st.error(f"The import failed and left nothing behind. {plain(run.error)}")
-    for row in workbench.encoder_progress():
+            if st.button("Put away", key=f"failed-{run.id}"):
+                workbench.data.put_away()
+                st.rerun()
+    if not workbench.store.count():
+        return
+    for row in features:
         if row["status"] in ("done", "cancelled"):
             continue
         name, share = row["name"], row["done"] / max(row["total"], 1)
@@ -204,7 +236,7 @@ def save_classes(workbench: Workbench, task_id: int, before: pd.DataFrame, after
     task = next(t for t in workbench.tasks() if t.id == task_id)
     try:
         for position, (old, new) in enumerate(zip(before.to_dict("records"), after.to_dict("records"))):
-            changed = {key: str(new[key] or "") for key in new if new[key] != old[key]}
+            changed = {str(key): str(new[key] or "") for key in new if new[key] != old[key]}
             if changed:
                 workbench.data.change_class(task, position, **changed)
         st.toast("Saved")
@@ -254,22 +286,38 @@ def add_data(current: str | None) -> None:
     if source is None:
         return
     try:
-        seen = desk.look(source)
+        seen = peek(source)
+        st.markdown(f"**{_count(seen)}** · {_format(seen)}")
+        mapping = column_parts(source, seen)
+        if mapping:
+            seen = peek(source, mapping)
     except LabelloomError as error:
         st.error(plain(error))
         return
-    st.markdown(f"**Read as {plain(seen.title)}**: {seen.modality}s" + _count(seen))
-    mapping = column_parts(source, seen)
-    if mapping:
-        try:
-            seen = desk.look(source, mapping=mapping)
-        except LabelloomError as error:
-            st.error(plain(error))
-            return
     for warning in seen.warnings:
         st.warning(plain(warning), icon="💬")
-    sample_table(seen)
+    if seen.modality == "image":
+        sample_pictures(seen)
+    else:
+        sample_table(seen)
     target(current, source, seen, mapping)
+
+
+def peek(source: Path, mapping: dict[str, Any] | None = None) -> Inspection:
+    """A preview, kept for as long as the source is the same: a large archive takes seconds to look into."""
+    try:
+        changed = source.stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    key = (str(source), changed, repr(mapping))
+    held: dict[Any, Inspection] = st.session_state.setdefault("looked", {})
+    if key not in held:
+        with st.spinner("Looking into it…"):
+            seen = desk.look(source, mapping=mapping)
+        for old in [old for old in held if old[:2] != key[:2]]:
+            del held[old]
+        held[key] = seen
+    return held[key]
 
 
 def column_parts(source: Path, seen: Inspection) -> dict[str, Any]:
@@ -313,13 +361,27 @@ def column_parts(source: Path, seen: Inspection) -> dict[str, Any]:
     }
 
 
+def sample_pictures(seen: Inspection) -> None:
+    """The first pictures with their labels."""
+    for column, record in zip(st.columns(8), seen.sample):
+        with column:
+            words = ", ".join(_label(label) for label in record.labels.values() if label is not None)
+            try:
+                if record.media:
+                    st.image(thumbnail(record.media, 160)[0], width="stretch")
+            except LabelloomError:
+                st.caption("cannot be read")
+            st.text(_short(words or "no label", 24), help=plain(record.key))
+
+
 def sample_table(seen: Inspection) -> None:
     """The first items as they would come in."""
     names = sorted({name for record in seen.sample for name in record.labels})
+    splits = any(record.split for record in seen.sample)
     rows: list[Mapping[str, Any]] = [
         {
             "item": _short(record.text or record.key, 160),
-            "split": record.split or "",
+            **({"split": record.split or ""} if splits else dict[str, Any]()),
             **{name: _label(record.labels.get(name)) for name in names},
         }
         for record in seen.sample[:8]
@@ -342,7 +404,6 @@ def target(current: str | None, source: Path, seen: Inspection, mapping: dict[st
             st.error(plain(error))
             return
         shell.choose(str(name))
-        st.session_state["importing"] = str(name)
         st.rerun()
 
 
@@ -354,7 +415,7 @@ def demo_cards() -> None:
     labelled = st.select_slider("Labels to start from", [0, 10, 20, 40, 100, 200, 400], value=20)
     columns = st.columns(max(1, min(4, len(ready))))
     for place, name in enumerate(ready):
-        with columns[place % len(columns)].container(border=True):
+        with columns[place % len(columns)].container(border=True, height="stretch"):
             st.markdown(f"**{name}**")
             st.caption(DEMO_WORDS.get(name, ""))
             if st.button(f"Make {name}", key=f"demo-{name}", width="stretch"):
@@ -374,7 +435,7 @@ def demo_cards() -> None:
 def report(workbench: Workbench) -> None:
     """What the newest import did, until it is put away."""
     held = workbench.data.last_report()
-    if not held or st.session_state.get("importing") != workbench.project:
+    if not held:
         return
     with st.container(border=True):
         st.markdown(
@@ -387,12 +448,19 @@ def report(workbench: Workbench) -> None:
         for line in held.get("skipped", [])[:50]:
             st.text(f"{line['place']}: {line['reason']}")
         if st.button("Good", key="report-seen"):
-            st.session_state.pop("importing", None)
+            workbench.data.put_away()
             st.rerun()
 
 
 def _count(seen: Inspection) -> str:
-    return f", {seen.count:,}" if seen.count is not None else ""
+    many = f"{seen.modality.capitalize()}s"
+    return many if seen.count is None else plural(seen.count, seen.modality)
+
+
+def _format(seen: Inspection) -> str:
+    parts = [FORMATS[seen.format].title]
+    parts += [f"{plain(task)}: {plural(len(of), 'class', 'classes')}" for task, of in seen.classes.items()]
+    return " · ".join(parts)
 
 
 def _label(value: Any) -> str:

@@ -42,6 +42,12 @@ def choose(project: str) -> None:
     st.query_params["project"] = project
 
 
+def forget() -> None:
+    """No project is chosen any more: the one that was is gone."""
+    st.session_state.pop("project", None)
+    st.query_params.pop("project", None)
+
+
 def bench() -> Workbench:
     """The current project's workbench; a page that needs one stops with a hint where there is none."""
     project = current_project()

@@ -8,16 +8,15 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from sslcore.config import parse
 from sslcore.errors import DataError, StoreError
 from sslcore.store import Store, Task, home, project_folder, projects
+from sslcore.store.facts import Run
 from sslcore.store.fold import SOURCE_CODE
 from sslcore.workbench.desk import Desk
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 UPLOADS_KEPT_SECONDS = 24 * 3600.0
 """How long an upload that was never imported stays on the disk."""
+
+LIVE = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -184,20 +185,40 @@ class DataDesk(Desk):
         self.store.set_settings({"audit_share": share})
 
     def last_report(self) -> Mapping[str, Any] | None:
-        """What the newest finished import said."""
-        for run in self.store.runs.list(kind="import"):
+        """What the newest finished import said, until :meth:`put_away`."""
+        for run in self._imports_unseen():
             if run.status == "done":
                 return run.result
         return None
 
-    def imports(self) -> list[Any]:
-        """Imports that wait, run or failed since the newest one that was done."""
+    def imports(self) -> list[Run]:
+        """Imports that wait, run or failed since the newest one that was done, until :meth:`put_away`."""
         held = []
-        for run in self.store.runs.list(kind="import"):
+        for run in self._imports_unseen():
             if run.status == "done":
                 break
             held.append(run)
         return held
+
+    def put_away(self) -> None:
+        """What the imports that have ended said has been read."""
+        ended = [run.id for run in self.store.runs.list(kind="import") if run.status not in LIVE]
+        self.store.set_settings({"import_read": max(ended, default=0)})
+
+    def discard(self) -> None:
+        """Removes the project, which must be empty: an import that failed leaves such a one behind.
+
+        Raises:
+            StoreError: It holds items, or something is still on its way into it.
+        """
+        if self.store.count() or self.store.runs.list(status=LIVE):
+            raise StoreError(f"The project {self.bench.project!r} is not empty, and stays.")
+        self.bench.close()
+        shutil.rmtree(self.bench.folder, ignore_errors=True)
+
+    def _imports_unseen(self) -> list[Run]:
+        seen = int(self.store.settings().get("import_read", 0))
+        return [run for run in self.store.runs.list(kind="import") if run.id > seen or run.status in LIVE]
 
 
 # --- before there is a project -------------------------------------------------------------------
@@ -267,7 +288,7 @@ def look(
     Raises:
         FormatError: Nothing there that can be read; says what was expected.
     """
-    from sslcore.formats import FORMATS, ColumnMapping, Record
+    from sslcore.formats import ColumnMapping
     from sslcore.importing import preview
 
     source = source.expanduser()
@@ -276,10 +297,7 @@ def look(
         return seen
     _check_columns(mapping, seen)
     whole = ColumnMapping.from_dict({**seen.mapping.as_dict(), "more_text": (), **mapping})
-    entry = FORMATS[seen.format]
-    records = entry.value().read(source, whole, parse(entry.config, dict(options or {})))
-    sample = tuple(record for record in islice(records, 8) if isinstance(record, Record))
-    return replace(seen, mapping=whole, sample=sample, modality="image" if whole.path else "text")
+    return preview(source, format=format, options={**(options or {}), "mapping": whole})
 
 
 def import_into(
@@ -303,7 +321,7 @@ def import_into(
         return import_source(
             store,
             source.expanduser(),
-            format=seen.format,
+            format=format,  # what ``seen`` names is, for an archive, the format within
             mapping=seen.mapping if mapping else None,
             options=options,
             progress=progress,
@@ -332,7 +350,7 @@ def start_import(
     store, _ = _open_or_create(project, seen)
     recipe = {
         "source": str(source.expanduser().resolve()),
-        "format": seen.format,
+        "format": format,
         "mapping": json.loads(json.dumps(seen.mapping.as_dict())) if mapping else None,
         "options": dict(options or {}),
     }

@@ -2,8 +2,10 @@
 
 import io
 import re
+import zipfile
 
 import pytest
+from PIL import Image
 
 from sslcore.errors import DataError, FormatError, StoreError
 from sslcore.store import Store
@@ -116,3 +118,31 @@ def test_project_names_from_file_names(home):
     assert desk.free_name("…") == "project"
     make_text_project(home, "a", n=2, features=False).close()
     assert desk.free_name("a.zip") == "a-2"
+
+
+def test_a_zip_of_images_comes_in_as_the_preview_said(home, tmp_path):
+    """The format that a preview names is the one within the archive; the import must open the archive."""
+    packed = tmp_path / "drawings.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i in range(6):
+            picture = Image.new("RGB", (8, 8), (40 * i, 10, 200))
+            buffer = io.BytesIO()
+            picture.save(buffer, "PNG")
+            archive.writestr(f"{'ab'[i % 2]}/{i}.png", buffer.getvalue())
+    assert desk.look(packed).count == 6
+    assert desk.import_into("zipped", packed).imported == 6
+
+
+def test_what_an_import_said_stays_until_put_away_and_an_empty_project_can_go(home):
+    store = Store.create(home / "failed", modality="text")
+    run_id = store.runs.add("import", {"source": "/nowhere"})
+    store.close()
+    bench = Workbench.open("failed")
+    with pytest.raises(StoreError, match="stays"):
+        bench.data.discard()
+    bench.store.runs.finish(run_id, "failed", error="no such file")
+    assert [run.error for run in bench.data.imports()] == ["no such file"]
+    bench.data.put_away()
+    assert bench.data.imports() == []
+    bench.data.discard()
+    assert not (home / "failed").exists()
