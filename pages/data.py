@@ -18,7 +18,7 @@ from sslcore.media import thumbnail
 from sslcore.store import projects
 from sslcore.workbench import Workbench
 from sslcore.workbench import data as desk
-from sslcore.workbench.palette import class_colour, class_hotkey
+from sslcore.workbench.palette import class_colour, class_hotkeys
 
 DEMO_WORDS = {
     "bbc-news": "2,225 news articles, 5 topics",
@@ -47,7 +47,7 @@ def overview(workbench: Workbench) -> None:
         nothing_yet(workbench)
         return
     labelled = held.tasks[0].labelled if held.tasks else 0
-    columns = st.columns(4)
+    columns = st.columns(5, vertical_alignment="center")
     columns[0].metric("Items", f"{held.items:,}", help="Each is one image or one text.")
     columns[1].metric(
         "Labelled",
@@ -65,13 +65,16 @@ def overview(workbench: Workbench) -> None:
         "Every figure of accuracy comes from it.",
     )
     columns[3].metric("Classes", f"{len(held.tasks[0].classes):,}" if held.tasks else "–")
+    words, page = ("Start labelling", "label.py") if labelled < held.items else ("Look it over", "review.py")
+    if held.tasks and columns[4].button(words, type="primary", icon="🏷️", width="stretch"):
+        st.switch_page(page)
     background(workbench)
+    if not held.tasks:
+        st.info("Nothing is asked yet. Say under “Tasks and classes” what each item should be told by.")
     for task in held.tasks:
         task_chart(task)
     if held.tasks and labelled == 0 and held.items:
         st.info("Nothing is labelled yet. Ten labels are enough to see the machine's first guesses.")
-    if held.items and st.button("Start labelling", type="primary", icon="🏷️"):
-        st.switch_page("label.py")
 
 
 def nothing_yet(workbench: Workbench) -> None:
@@ -115,7 +118,7 @@ def background(workbench: Workbench) -> None:
                 st.rerun()
     if not workbench.store.count():
         return
-    for row in features:
+    for row in sorted(features, key=lambda row: row["status"] != "running"):
         if row["status"] in ("done", "cancelled"):
             continue
         name, share = row["name"], row["done"] / max(row["total"], 1)
@@ -129,7 +132,7 @@ def background(workbench: Workbench) -> None:
 
 def task_chart(held: desk.TaskOverview) -> None:
     """How the labels of a task spread over its classes, people's and the machine's."""
-    st.subheader(held.task.name, anchor=False)
+    st.markdown(f"##### {plain(held.task.name)}")
     notes = [KINDS[held.task.kind], f"{plural(held.labelled, 'item')} labelled"]
     for count, word in ((held.skipped, "skipped"), (held.flagged, "flagged"), (held.rejected, "rejected")):
         if count:
@@ -179,15 +182,16 @@ def task_chart(held: desk.TaskOverview) -> None:
 def classes(workbench: Workbench) -> None:
     """Tasks, their classes with keys and colours, and the audit share."""
     for task in workbench.tasks():
-        st.subheader(task.name, anchor=False)
+        st.markdown(f"##### {plain(task.name)}")
         st.caption(KINDS[task.kind])
         if task.kind == "numeric":
             continue
         size = len(task.classes)
         table = pd.DataFrame(
             {
+                "swatch": [swatch(class_colour(info, size)) for info in task.classes],
                 "name": [info.name for info in task.classes],
-                "key": [class_hotkey(info) or "" for info in task.classes],
+                "key": [key or "" for key in class_hotkeys(task.classes)],
                 "colour": [class_colour(info, size) for info in task.classes],
             }
         )
@@ -197,9 +201,13 @@ def classes(workbench: Workbench) -> None:
             width="stretch",
             height=min(420, 45 + 35 * size),
             hide_index=True,
+            disabled=["swatch"],
             column_config={
+                "swatch": st.column_config.ImageColumn("", width=40),
                 "name": st.column_config.TextColumn("Class", required=True, max_chars=200),
-                "key": st.column_config.TextColumn("Key", help="1–9, 0, Shift+1 … or a letter", max_chars=8),
+                "key": st.column_config.TextColumn(
+                    "Key", help="1–9, 0, Shift+1 … or a letter that has no work yet", max_chars=8
+                ),
                 "colour": st.column_config.TextColumn("Colour", help="#RRGGBB", max_chars=7),
             },
         )
@@ -229,6 +237,14 @@ def classes(workbench: Workbench) -> None:
     if chosen != share:
         workbench.data.set_audit_share(chosen)
         st.rerun()
+
+
+def swatch(colour: str) -> str:
+    """A patch of a colour, as an address that a table can show."""
+    return (
+        "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg' width='24' height='24'>"
+        f"<rect width='24' height='24' rx='5' fill='%23{colour[1:]}'/></svg>"
+    )
 
 
 def save_classes(workbench: Workbench, task_id: int, before: pd.DataFrame, after: pd.DataFrame) -> None:
@@ -285,12 +301,18 @@ def add_data(current: str | None) -> None:
         source = Path(typed).expanduser() if typed.strip() else None
     if source is None:
         return
+    options: dict[str, Any] = {}
     try:
         seen = peek(source)
         st.markdown(f"**{_count(seen)}** · {_format(seen)}")
-        mapping = column_parts(source, seen)
+        if seen.header is not None:
+            header = st.checkbox("The first row names the columns", seen.header, key=f"header:{source}")
+            if header != seen.header:
+                options = {"header": header}
+                seen = peek(source, options=options)
+        mapping = column_parts(f"{source}:{options}", seen)
         if mapping:
-            seen = peek(source, mapping)
+            seen = peek(source, mapping, options)
     except LabelloomError as error:
         st.error(plain(error))
         return
@@ -300,27 +322,29 @@ def add_data(current: str | None) -> None:
         sample_pictures(seen)
     else:
         sample_table(seen)
-    target(current, source, seen, mapping)
+    target(current, source, seen, {"mapping": mapping or None, "options": options})
 
 
-def peek(source: Path, mapping: dict[str, Any] | None = None) -> Inspection:
+def peek(
+    source: Path, mapping: dict[str, Any] | None = None, options: dict[str, Any] | None = None
+) -> Inspection:
     """A preview, kept for as long as the source is the same: a large archive takes seconds to look into."""
     try:
         changed = source.stat().st_mtime_ns
     except OSError:
         changed = 0
-    key = (str(source), changed, repr(mapping))
+    key = (str(source), changed, repr((mapping, options)))
     held: dict[Any, Inspection] = st.session_state.setdefault("looked", {})
     if key not in held:
         with st.spinner("Looking into it…"):
-            seen = desk.look(source, mapping=mapping)
+            seen = desk.look(source, mapping=mapping, options=options)
         for old in [old for old in held if old[:2] != key[:2]]:
             del held[old]
         held[key] = seen
     return held[key]
 
 
-def column_parts(source: Path, seen: Inspection) -> dict[str, Any]:
+def column_parts(source: str, seen: Inspection) -> dict[str, Any]:
     """Selects for the parts that columns play, filled with what was guessed."""
     if not seen.columns:
         return {}
@@ -333,7 +357,9 @@ def column_parts(source: Path, seen: Inspection) -> dict[str, Any]:
         )
         return None if chosen == none else str(chosen)
 
-    with st.expander("What the columns mean", expanded=not (mapping.path or mapping.text)):
+    with st.expander(
+        "What the columns mean", expanded=not ((mapping.path or mapping.text) and mapping.tasks)
+    ):
         first, second, third, fourth = st.columns(4)
         text = pick("Text", mapping.text, first)
         path = pick("Image path", mapping.path, second)
@@ -390,7 +416,7 @@ def sample_table(seen: Inspection) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
 
 
-def target(current: str | None, source: Path, seen: Inspection, mapping: dict[str, Any]) -> None:
+def target(current: str | None, source: Path, seen: Inspection, choices: dict[str, Any]) -> None:
     """Into which project, and the button that does it."""
     existing = "Add to the current project"
     where = "A new project"
@@ -399,7 +425,7 @@ def target(current: str | None, source: Path, seen: Inspection, mapping: dict[st
     name = current if where == existing else st.text_input("Its name", value=desk.free_name(source.name))
     if st.button("Import", type="primary", icon="📥", disabled=not name):
         try:
-            desk.start_import(str(name), source, mapping=mapping or None)
+            desk.start_import(str(name), source, **choices)
         except LabelloomError as error:
             st.error(plain(error))
             return
@@ -438,18 +464,31 @@ def report(workbench: Workbench) -> None:
     if not held:
         return
     with st.container(border=True):
-        st.markdown(
+        said, away = st.columns([6, 1], vertical_alignment="center")
+        said.markdown(
             f"**Imported {plural(held['imported'], 'item')}** in {duration(held['seconds'])}: "
             f"{held['labelled']:,} labelled, {held['duplicates']:,} duplicates left out, "
             f"{held['skipped_count']:,} skipped."
         )
-        if held.get("audit"):
-            st.caption(f"{plural(held['audit'], 'labelled item')} set aside at random as the audit split.")
-        for line in held.get("skipped", [])[:50]:
-            st.text(f"{line['place']}: {line['reason']}")
-        if st.button("Good", key="report-seen"):
+        if away.button("Got it", key="report-seen", width="stretch"):
             workbench.data.put_away()
             st.rerun()
+        if held.get("audit"):
+            st.caption(f"{plural(held['audit'], 'labelled item')} set aside at random as the audit split.")
+        left_out(held)
+
+
+def left_out(held: Mapping[str, Any]) -> None:
+    """What did not come in and why, and duplicates that contradict."""
+    for key, words in (("skipped", "skipped"), ("conflicts", "with a label given twice")):
+        rows = held.get(key) or []
+        if rows:
+            with st.expander(f"{plural(len(rows), 'entry', 'entries')} {words}", expanded=len(rows) <= 5):
+                st.dataframe(
+                    pd.DataFrame([{"where": row["place"], "why": row["reason"]} for row in rows]),
+                    hide_index=True,
+                    width="stretch",
+                )
 
 
 def _count(seen: Inspection) -> str:
@@ -459,7 +498,9 @@ def _count(seen: Inspection) -> str:
 
 def _format(seen: Inspection) -> str:
     parts = [FORMATS[seen.format].title]
-    parts += [f"{plain(task)}: {plural(len(of), 'class', 'classes')}" for task, of in seen.classes.items()]
+    for task, of in seen.classes.items():  # of a table only the first rows were read
+        many = plural(len(of), "class", "classes")
+        parts.append(f"{plain(task)}: {many}" if seen.format == "image_folder" else f"labels: {plain(task)}")
     return " · ".join(parts)
 
 

@@ -113,7 +113,8 @@ def standing(workbench: Workbench, current: Task | None) -> None:
         st.caption(f"{labelled:,} of {plural(items, 'item')} labelled")
         if snapshot.figure.accuracy is not None:
             value, words = figure(snapshot.figure)
-            st.caption(f"The rest: **{value}** right ({words})")
+            what = "The rest" if labelled < items else "The machine alone"
+            st.caption(f"{what}: **{value}** right ({words})")
     if workbench.live.error:
         st.warning(plain(workbench.live.error), icon="⚠️")
     live = workbench.store.runs.list(status=("queued", "running"))

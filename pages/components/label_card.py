@@ -10,7 +10,7 @@ from typing import Any
 
 from pages.components.loader import component
 from sslcore.store import Task
-from sslcore.workbench.palette import class_colour, class_hotkey
+from sslcore.workbench.palette import class_colour, class_hotkeys
 
 HTML = '<section class="loom" tabindex="-1" aria-label="Label" data-testid="label-card"></section>'
 
@@ -27,9 +27,9 @@ def task_data(task: Task) -> dict[str, Any]:
                 "position": info.position,
                 "name": info.name,
                 "colour": class_colour(info, count),
-                "key": class_hotkey(info),
+                "key": key,
             }
-            for info in task.classes
+            for info, key in zip(task.classes, class_hotkeys(task.classes))
         ],
     }
 

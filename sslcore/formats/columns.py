@@ -215,8 +215,8 @@ def _task_kind(name: str, cells: Cells, rows: int) -> Kind | None:
         return None
     if named:
         return "single"
-    few = distinct <= max(2, min(200, len(strings) // 4))
     partly = len(strings) < rows  # as labels are; one value alone in a full column says nothing
+    few = distinct <= max(2, min(200, len(strings) // (2 if partly else 4)))  # empty cells speak for labels
     return "single" if few and (partly or len(strings) >= 2) else None
 
 

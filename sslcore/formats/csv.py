@@ -241,7 +241,7 @@ def _has_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str | None]:
         columns = ", ".join(f"column_{place + 1}" for place in range(len(first)))
         return (
             False,
-            f"The first row looks like data, so the columns are called {columns}. Say if it is a header.",
+            f"The first row looks like data, so the columns are called {columns}. Say if it names them.",
         )
     if not below:
         return True, None

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 UPLOADS_KEPT_SECONDS = 24 * 3600.0
 """How long an upload that was never imported stays on the disk."""
 
+RESERVED_KEYS = frozenset("abcfglrux")
+"""Letters that do something else on the pages where items are labelled."""
+
 LIVE = ("queued", "running")
 
 
@@ -166,6 +169,7 @@ class DataDesk(Desk):
         """
         if name is not None and not name.strip():
             raise DataError("A class needs a name. Received: an empty one.")
+        hotkey = None if hotkey is None else _key(hotkey)
         for info in task.classes:
             if info.position != position and name is not None and info.name == name.strip():
                 raise DataError(f"Another class is called {name.strip()!r}.")
@@ -378,6 +382,19 @@ def make_demo(name: str, *, labelled: int, seed: int = 0) -> str:
     store.close()
     Workbench.open(project).prepare()
     return project
+
+
+def _key(written: str) -> str:
+    """A key as the pages name it; "" for none."""
+    key = written.strip()
+    key = f"Shift+{key[6:].upper()}" if key.lower().startswith("shift+") else key.lower()
+    if key and (not re.fullmatch(r"(Shift\+)?[0-9A-Za-z]", key) or key in RESERVED_KEYS):
+        reserved = ", ".join(sorted(RESERVED_KEYS))
+        raise DataError(
+            f"A key is a digit, a letter, or one of them with Shift+; {reserved} have work of their own. "
+            f"Received: {written!r}."
+        )
+    return key
 
 
 def _open_or_create(project: str, seen: Inspection) -> tuple[Store, bool]:

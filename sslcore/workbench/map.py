@@ -21,7 +21,7 @@ from sslcore.store import Run, Task
 from sslcore.store.facts import SOURCES, Verb
 from sslcore.workbench import bulk
 from sslcore.workbench.desk import Desk
-from sslcore.workbench.palette import UNLABELLED_COLOUR, class_colour, class_hotkey
+from sslcore.workbench.palette import UNLABELLED_COLOUR, class_colour, class_hotkeys
 from sslcore.workbench.snapshot import Snapshot
 
 ColourBy = Literal["label", "pseudo-label", "confidence", "status"]
@@ -300,9 +300,9 @@ def class_list(task: Task) -> list[dict[str, Any]]:
             "position": info.position,
             "name": info.name,
             "colour": class_colour(info, count),
-            "key": class_hotkey(info),
+            "key": key,
         }
-        for info in task.classes
+        for info, key in zip(task.classes, class_hotkeys(task.classes))
     ]
 
 

@@ -8,6 +8,7 @@ beside it everywhere.
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 
 from sslcore.store import ClassInfo
 
@@ -15,6 +16,7 @@ OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "
 """Okabe–Ito; its black, which neither theme can show, is replaced by a violet of like lightness."""
 UNLABELLED_COLOUR = "#9AA0A6"
 DIGITS = "1234567890"
+DEFAULT_KEYS = (*DIGITS, *(f"Shift+{digit}" for digit in DIGITS))
 
 
 def class_colour(info: ClassInfo, count: int) -> str:
@@ -35,14 +37,27 @@ def class_colour(info: ClassInfo, count: int) -> str:
     return f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"
 
 
-def class_hotkey(info: ClassInfo) -> str | None:
-    """The key that gives a class: 1–9, 0, then Shift with them; None beyond twenty.
+def class_hotkeys(classes: Sequence[ClassInfo]) -> list[str | None]:
+    """The key of each class, no key twice: the one that was set, else 1–9, 0, then Shift with them.
 
-    >>> [class_hotkey(ClassInfo(position=p, name="x")) for p in (0, 9, 10, 20)]
-    ['1', '0', 'Shift+1', None]
+    Classes that are called by digits have their own digit: who sees a seven presses 7. A class whose key
+    another one was given gets the next free one. Beyond twenty there is none.
+
+    >>> def keys(*names):
+    ...     return class_hotkeys([ClassInfo(position=p, name=name) for p, name in enumerate(names)])
+    >>> keys("cat", "dog"), keys("0", "1", "2")
+    (['1', '2'], ['0', '1', '2'])
+    >>> keys(*"abcdefghijk")[-2:]
+    ['0', 'Shift+1']
+    >>> class_hotkeys([ClassInfo(position=0, name="a"), ClassInfo(position=1, name="b", hotkey="1")])
+    ['2', '1']
     """
-    if info.hotkey:
-        return info.hotkey
-    if info.position < 10:
-        return DIGITS[info.position]
-    return f"Shift+{DIGITS[info.position - 10]}" if info.position < 20 else None
+    by_name = all(info.name in tuple(DIGITS) for info in classes)
+    keys = [info.hotkey or (info.name if by_name else None) for info in classes]
+    taken = set(filter(None, keys))
+    for place in range(min(len(classes), len(DEFAULT_KEYS))):
+        if keys[place] is None and DEFAULT_KEYS[place] not in taken:
+            keys[place] = DEFAULT_KEYS[place]
+            taken.add(DEFAULT_KEYS[place])
+    free = iter([key for key in DEFAULT_KEYS if key not in taken])
+    return [key if key or place >= len(DEFAULT_KEYS) else next(free, None) for place, key in enumerate(keys)]
