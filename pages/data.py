@@ -15,7 +15,7 @@ from pages.components.words import duration, percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.formats import FORMATS, Inspection
 from sslcore.media import thumbnail
-from sslcore.store import projects
+from sslcore.store import Task, projects
 from sslcore.workbench import Workbench
 from sslcore.workbench import data as desk
 from sslcore.workbench.palette import class_colour, class_hotkeys
@@ -73,7 +73,9 @@ def overview(workbench: Workbench) -> None:
         st.info("Nothing is asked yet. Say under “Tasks and classes” what each item should be told by.")
     for task in held.tasks:
         task_chart(task)
-    if held.tasks and labelled == 0 and held.items:
+    if held.tasks and not held.tasks[0].classes and held.tasks[0].task.kind != "numeric":
+        st.info("There is no class to choose from yet. Name some under “Tasks and classes”.")
+    elif held.tasks and labelled == 0:
         st.info("Nothing is labelled yet. Ten labels are enough to see the machine's first guesses.")
 
 
@@ -186,33 +188,10 @@ def classes(workbench: Workbench) -> None:
         st.caption(KINDS[task.kind])
         if task.kind == "numeric":
             continue
-        size = len(task.classes)
-        table = pd.DataFrame(
-            {
-                "swatch": [swatch(class_colour(info, size)) for info in task.classes],
-                "name": [info.name for info in task.classes],
-                "key": [key or "" for key in class_hotkeys(task.classes)],
-                "colour": [class_colour(info, size) for info in task.classes],
-            }
-        )
-        edited = st.data_editor(
-            table,
-            key=f"classes-{task.id}-{size}",
-            width="stretch",
-            height=min(420, 45 + 35 * size),
-            hide_index=True,
-            disabled=["swatch"],
-            column_config={
-                "swatch": st.column_config.ImageColumn("", width=40),
-                "name": st.column_config.TextColumn("Class", required=True, max_chars=200),
-                "key": st.column_config.TextColumn(
-                    "Key", help="1–9, 0, Shift+1 … or a letter that has no work yet", max_chars=8
-                ),
-                "colour": st.column_config.TextColumn("Colour", help="#RRGGBB", max_chars=7),
-            },
-        )
-        if not edited.equals(table) and st.button("Save changes", key=f"save-{task.id}", type="primary"):
-            save_classes(workbench, task.id, table, edited)
+        if task.classes:
+            class_table(workbench, task)
+        else:
+            st.info("No class yet: name the first ones here, and labelling can begin.")
         with st.form(f"add-{task.id}", border=False, clear_on_submit=True):
             left, right = st.columns([4, 1], vertical_alignment="bottom")
             fresh = left.text_input("More classes", placeholder="one, or several with commas between them")
@@ -237,6 +216,37 @@ def classes(workbench: Workbench) -> None:
     if chosen != share:
         workbench.data.set_audit_share(chosen)
         st.rerun()
+
+
+def class_table(workbench: Workbench, task: Task) -> None:
+    """The classes of a task, to be renamed and given keys and colours."""
+    size = len(task.classes)
+    table = pd.DataFrame(
+        {
+            "swatch": [swatch(class_colour(info, size)) for info in task.classes],
+            "name": [info.name for info in task.classes],
+            "key": [key or "" for key in class_hotkeys(task.classes)],
+            "colour": [class_colour(info, size) for info in task.classes],
+        }
+    )
+    edited = st.data_editor(
+        table,
+        key=f"classes-{task.id}-{size}",
+        width="stretch",
+        height=min(420, 45 + 35 * size),
+        hide_index=True,
+        disabled=["swatch"],
+        column_config={
+            "swatch": st.column_config.ImageColumn("", width=40),
+            "name": st.column_config.TextColumn("Class", required=True, max_chars=200),
+            "key": st.column_config.TextColumn(
+                "Key", help="1–9, 0, Shift+1 … or a letter that has no work yet", max_chars=8
+            ),
+            "colour": st.column_config.TextColumn("Colour", help="#RRGGBB", max_chars=7),
+        },
+    )
+    if not edited.equals(table) and st.button("Save changes", key=f"save-{task.id}", type="primary"):
+        save_classes(workbench, task.id, table, edited)
 
 
 def swatch(colour: str) -> str:
