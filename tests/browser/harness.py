@@ -108,7 +108,7 @@ class AppServer:
         return f"{self.url}/{page}" + (f"?project={project}" if project else "")
 
 
-def wait_idle(page: Any, timeout: float = 30_000) -> None:
+def wait_idle(page: Any, timeout: float = 60_000) -> None:
     """Waits until the script of the page has run and its connection stands."""
     page.wait_for_function(
         "() => { const app = document.querySelector('[data-testid=stApp]');"
@@ -118,7 +118,7 @@ def wait_idle(page: Any, timeout: float = 30_000) -> None:
     )
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], *, seconds: float = 30.0, what: str = "") -> Any:
     """Asks until the answer is true, and returns it."""
     deadline = time.monotonic() + seconds
     while True:
