@@ -126,6 +126,9 @@ def background(workbench: Workbench) -> None:
         name, share = row["name"], row["done"] / max(row["total"], 1)
         if row["status"] == "failed":
             st.error(f"Features {plain(name)}: {plain(row['error'] or 'failed')}")
+            if st.button("Go on with it", key=f"again-{name}", help="What was done already is kept."):
+                workbench.prepare()
+                st.rerun()
             continue
         left = f", about {duration(row['eta'])} left" if row.get("eta") else ""
         waiting = " (waiting)" if row["status"] != "running" else ""
@@ -232,17 +235,17 @@ def class_table(workbench: Workbench, task: Task) -> None:
     edited = st.data_editor(
         table,
         key=f"classes-{task.id}-{size}",
-        width="stretch",
+        width="content",
         height=min(420, 45 + 35 * size),
         hide_index=True,
         disabled=["swatch"],
         column_config={
             "swatch": st.column_config.ImageColumn("", width=40),
-            "name": st.column_config.TextColumn("Class", required=True, max_chars=200),
+            "name": st.column_config.TextColumn("Class", width=420, required=True, max_chars=200),
             "key": st.column_config.TextColumn(
-                "Key", help="1–9, 0, Shift+1 … or a letter that has no work yet", max_chars=8
+                "Key", width=100, help="1–9, 0, Shift+1 … or a letter that has no work yet", max_chars=8
             ),
-            "colour": st.column_config.TextColumn("Colour", help="#RRGGBB", max_chars=7),
+            "colour": st.column_config.TextColumn("Colour", width=120, help="#RRGGBB", max_chars=7),
         },
     )
     if not edited.equals(table) and st.button("Save changes", key=f"save-{task.id}", type="primary"):

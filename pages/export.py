@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import shell
-from pages.components.words import percent, plain, plural
+from pages.components.words import figure, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
 from sslcore.workbench import Workbench
@@ -63,11 +63,9 @@ def model(workbench: Workbench, task: Task) -> None:
     snapshot = workbench.snapshot(task)
     doubt = workbench.export.model_doubt(task)
     st.markdown(f"**{plain(snapshot.follows.title)}**, for {plain(task.name)}")
-    figure = snapshot.figure
-    if figure.accuracy is not None:
-        kind = "rough, out-of-fold" if figure.rough else f"from {plural(figure.size, 'audit item')}"
-        span = f"{percent(figure.accuracy.low, 0)} to {percent(figure.accuracy.high, 0)}"
-        st.caption(f"Accuracy {percent(figure.accuracy.value)} ({span}, {kind}).")
+    if snapshot.figure.accuracy is not None:
+        value, where = figure(snapshot.figure)
+        st.caption(f"Accuracy **{value}** ({where}).")
     st.caption(
         "A folder with model.safetensors, labels.json, preprocess.json and card.md. "
         "`sslcore.bundle.load_bundle(folder).predict_proba(items)` uses it."

@@ -118,6 +118,8 @@ def standing(workbench: Workbench, current: Task | None) -> None:
     if workbench.live.error:
         st.warning(plain(workbench.live.error), icon="⚠️")
     live = workbench.store.runs.list(status=("queued", "running"))
+    if live:
+        workbench.wake()
     for run in [run for run in live if run.status == "running"]:
         done, total = float(run.progress.get("done") or 0), float(run.progress.get("total") or 0)
         left = run.progress.get("eta")

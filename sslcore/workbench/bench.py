@@ -204,6 +204,15 @@ class Workbench:
             ensure_worker(self.folder.parent, self.project)
         return queued
 
+    def wake(self) -> None:
+        """Sees to a worker for work that waits; a run whose worker is gone is marked as failed."""
+        from sslcore.jobs.launch import ensure_worker, reap
+
+        reap(self.store)
+        live = self.store.runs.list(status=("queued", "running"))
+        if live and not any(run.status == "running" for run in live):
+            ensure_worker(self.folder.parent, self.project)
+
     def wait_for_work(self, *, seconds: float = 3600.0) -> bool:
         """Blocks until no run is queued or running; False where ``seconds`` were not enough."""
         from sslcore.jobs.launch import ensure_worker, reap

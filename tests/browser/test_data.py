@@ -1,0 +1,117 @@
+"""The Data page: look first, import, read the report; classes; sources that are none."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sslcore.store import Store
+from tests.browser.harness import make_text_project, wait_idle, wait_until
+
+pytestmark = pytest.mark.browser
+ODD = 'text,mood\n"He said ""never"" 😀",<script>x</script>\n=1+1,"=1+1"\nplain words,\nmore words,=1+1\n'
+
+
+def test_a_zip_of_pictures_by_path_with_its_preview(shared_server: Any, page: Any, tmp_path: Path) -> None:
+    make_text_project(shared_server.home, "data-elsewhere", n=8, features=False).close()
+    packed = tmp_path / "drawings.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i in range(12):
+            buffer = io.BytesIO()
+            Image.new("RGB", (16, 16), (20 * i, 90, 160)).save(buffer, "PNG")
+            archive.writestr(f"{('disc', 'square')[i % 2]}/{i}.png", buffer.getvalue())
+        archive.writestr("disc/broken.png", b"")
+    _open(shared_server, page, "data-elsewhere")
+    _by_path(page, str(packed))
+    page.get_by_text("13 images", exact=True).wait_for()
+    wait_until(lambda: page.get_by_test_id("stImage").count() >= 4, what="pictures in the preview")
+    _import(page, "data-drawings")
+    page.get_by_text("Imported 12 items").wait_for(timeout=30_000)
+    page.get_by_text("1 entry skipped").wait_for()
+    page.reload()
+    page.get_by_text("Imported 12 items").wait_for()
+    page.get_by_role("button", name="Got it").click()
+    page.get_by_text("Imported 12 items").wait_for(state="detached")
+    store = Store(shared_server.home / "data-drawings")
+    assert (store.count(), store.tasks()[0].class_names) == (12, ["disc", "square"])
+    store.close()
+
+
+def test_an_upload_with_odd_names_and_missing_labels(shared_server: Any, page: Any) -> None:
+    make_text_project(shared_server.home, "data-elsewhere-2", n=8, features=False).close()
+    _open(shared_server, page, "data-elsewhere-2")
+    page.get_by_test_id("stMain").get_by_text("Upload", exact=True).first.click()
+    files = [{"name": "../odd <b>.csv", "mimeType": "text/csv", "buffer": ODD.encode()}]
+    page.locator("input[type=file]").set_input_files(files)
+    page.get_by_text("4 texts", exact=True).wait_for()
+    _import(page, "data-odd")
+    page.get_by_text("Imported 4 items").wait_for(timeout=30_000)
+    store = Store(shared_server.home / "data-odd")
+    assert store.tasks()[0].class_names == ["<script>x</script>", "=1+1"]
+    assert sorted(store.texts())[0] == "=1+1"
+    store.close()
+
+
+def test_what_cannot_be_read_is_said(shared_server: Any, page: Any, tmp_path: Path) -> None:
+    make_text_project(shared_server.home, "data-bad", n=8, features=False).close()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "paper.csv").write_bytes(b"%PDF-1.7\n" + bytes(range(256)))
+    _open(shared_server, page, "data-bad")
+    for name, words in (
+        ("nowhere", "No such file or folder"),
+        ("empty", "The folder is empty"),
+        ("paper.csv", "No reader knows this file"),
+    ):
+        _by_path(page, str(tmp_path / name))
+        page.get_by_test_id("stAlert").get_by_text(words).wait_for()
+        assert page.get_by_test_id("stMain").get_by_role("button", name="Import").count() == 0
+
+
+def test_a_class_is_renamed_and_one_is_added(shared_server: Any, page: Any) -> None:
+    store = make_text_project(shared_server.home, "data-classes", n=8, features=False)
+    _open(shared_server, page, "data-classes", tab="Tasks and classes")
+    table = page.get_by_test_id("stDataFrame").first
+    table.wait_for()
+    editor = page.locator("textarea.gdg-input")
+
+    def first_name_opens() -> bool:  # the table is a canvas that listens a while after it shows
+        box = table.bounding_box()
+        page.mouse.dblclick(box["x"] + 150, box["y"] + 52)
+        page.wait_for_timeout(300)
+        return bool(editor.count())
+
+    wait_until(first_name_opens, what="the first class's name is being edited")
+    editor.fill("games")
+    editor.press("Enter")
+    page.get_by_role("button", name="Save changes").click()
+    wait_until(lambda: store.tasks()[0].class_names[0] == "games", what="the new name is stored")
+    wait_idle(page)
+    page.get_by_label("More classes").fill("weather, food")
+    page.get_by_role("button", name="Add", exact=True).click()
+    wait_until(lambda: store.tasks()[0].class_names[-2:] == ["weather", "food"], what="two more classes")
+    store.close()
+
+
+def _open(server: Any, page: Any, project: str, tab: str = "Add data") -> None:
+    page.goto(server.address("", project))
+    page.get_by_role("tab", name=tab).click()
+    wait_idle(page)
+
+
+def _by_path(page: Any, path: str) -> None:
+    field = page.get_by_label("Folder or file")
+    field.fill(path)
+    field.press("Enter")
+
+
+def _import(page: Any, name: str) -> None:
+    field = page.get_by_label("Its name")
+    field.fill(name)
+    field.press("Enter")
+    wait_idle(page)
+    page.get_by_test_id("stMain").get_by_role("button", name="Import").last.click()
