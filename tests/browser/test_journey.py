@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from sslcore.store import LabelState, Store
+from sslcore.workbench.palette import class_hotkeys
 from tests.browser.conftest import wait_idle, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -31,6 +32,7 @@ class Journey:
         self.store = Store(folder)
         self.task = self.store.tasks()[0]
         self.answers = self.store.answers(self.task.id)
+        self.keys = class_hotkeys(self.task.classes)  # digits have their own
 
     def go(self, name):
         self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
@@ -51,7 +53,7 @@ class Journey:
         before = figure.inner_text()
         for _ in range(10):
             item = int(card.get_attribute("data-item"))
-            self.page.keyboard.press("1234567890"[self.answers[item]])
+            self.page.keyboard.press(self.keys[self.answers[item]])
             wait_until(
                 lambda item=item: card.get_attribute("data-item") != str(item), what="the next question"
             )
