@@ -47,7 +47,7 @@ def overview(workbench: Workbench) -> None:
         nothing_yet(workbench)
         return
     labelled = held.tasks[0].labelled if held.tasks else 0
-    columns = st.columns(5, vertical_alignment="center")
+    columns = st.columns([1, 1, 1, 1, 1.4], vertical_alignment="center")
     columns[0].metric("Items", f"{held.items:,}", help="Each is one image or one text.")
     columns[1].metric(
         "Labelled",
@@ -65,8 +65,8 @@ def overview(workbench: Workbench) -> None:
         "Every figure of accuracy comes from it.",
     )
     columns[3].metric("Classes", f"{len(held.tasks[0].classes):,}" if held.tasks else "–")
-    words, page = ("Start labelling", "label.py") if labelled < held.items else ("Look it over", "review.py")
-    if held.tasks and columns[4].button(words, type="primary", icon="🏷️", width="stretch"):
+    words, page = ("Start labelling", "label.py") if labelled < held.items else ("Review", "review.py")
+    if held.tasks and columns[4].button(words, type="primary", width="stretch"):
         st.switch_page(page)
     background(workbench)
     if not held.tasks:
