@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sslcore.__main__ import main
+from sslcore.jobs.prepare import PREFERRED
 
 WEIGHTLESS = {"text": ("tfidf", "tfidf"), "image": ("pixels", "pixels")}
 """Encoders that are ready within seconds, so that a whole way through stays quick."""
@@ -85,8 +86,8 @@ def test_columns_of_ones_own_choice(capsys, home, films):
 
 
 def test_from_a_table_to_labels_and_a_model(capsys, home, films, tmp_path, monkeypatch):
-    monkeypatch.setattr("sslcore.jobs.prepare.PREFERRED", WEIGHTLESS)
-    monkeypatch.setattr("sslcore.workbench.bench.PREFERRED", WEIGHTLESS)
+    for modality, names in WEIGHTLESS.items():
+        monkeypatch.setitem(PREFERRED, modality, names)
     held = run_json(capsys, "import", str(films), "--project", "films", "--wait")
     assert held["import"]["imported"] == 60
     assert held["import"]["labelled"] == 12
@@ -122,8 +123,8 @@ def test_from_a_table_to_labels_and_a_model(capsys, home, films, tmp_path, monke
 
 
 def test_a_demo_with_its_key(capsys, home, monkeypatch):
-    monkeypatch.setattr("sslcore.jobs.prepare.PREFERRED", WEIGHTLESS)
-    monkeypatch.setattr("sslcore.workbench.bench.PREFERRED", WEIGHTLESS)
+    for modality, names in WEIGHTLESS.items():
+        monkeypatch.setitem(PREFERRED, modality, names)
     held = run_json(capsys, "demo", "digits", "--labelled", "40", "--wait")
     assert held["project"] == "digits"
     task = held["tasks"][0]

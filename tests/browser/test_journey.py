@@ -12,7 +12,7 @@ from sslcore.store import LabelState, Store
 from sslcore.workbench.palette import class_hotkeys
 from tests.browser.conftest import wait_idle, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 class Journey:
@@ -118,8 +118,8 @@ class Journey:
         wait_until(lambda: self.store.runs.list(kind="train"), what="a run is queued")
         run = self.store.runs.list(kind="train")[0]
         self.page.reload()  # the run lives in the store, not in the page
-        self.page.locator(".plot polyline").first.wait_for(timeout=240_000)
-        wait_until(lambda: self.store.runs.get(run.id).status not in ("queued", "running"), seconds=240)
+        self.page.locator(".plot polyline").first.wait_for(timeout=500_000)
+        wait_until(lambda: self.store.runs.get(run.id).status not in ("queued", "running"), seconds=300)
         assert self.store.runs.get(run.id).status == "done", self.store.runs.get(run.id).error
         assert self.store.runs.metrics(run.id)
         self.page.locator(".run").first.click()
