@@ -266,7 +266,7 @@ def test_finder_gives_classes_and_goes_to_items(open_card):
     assert len(card.rows()) == 2
 
 
-@pytest.mark.xfail(reason="the question in view changes after another page; nothing is lost", strict=False)
+@pytest.mark.xfail(reason="another question is in view after another page; cause not found")
 def test_other_pages_keep_the_queue(open_card):
     card = open_card("pages", labelled=8)
     for _ in range(5):
