@@ -29,7 +29,14 @@ from sslcore.store.home import home
 log = logging.getLogger(__name__)
 
 REGISTRIES = {
-    "methods": (("sslcore.instant", "INSTANT"), ("sslcore.methods", "METHODS")),
+    "methods": (
+        ("sslcore.instant", "INSTANT"),
+        ("sslcore.methods", "METHODS"),
+        ("sslcore.multitask", "SHARINGS"),
+        ("sslcore.multitask", "BALANCINGS"),
+        ("sslcore.pretraining", "WARM_STARTS"),
+        ("sslcore.transfer", "TRANSFERS"),
+    ),
     "queries": (("sslcore.queries", "QUERIES"),),
     "encoders": (("sslcore.features", "ENCODERS"),),
     "formats": (("sslcore.formats", "FORMATS"),),

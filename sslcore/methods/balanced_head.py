@@ -57,7 +57,7 @@ class BalancedMethod(Method):
         """Logits of the heads that find pseudo-labels."""
         if not self.config.balanced_head:
             return super().classify(model, feature_BD)
-        return [head(feature_BD).float() for head in self.own["heads"]]  # type: ignore[attr-defined]
+        return model.classify_by(self.own["heads"], feature_BD)  # type: ignore[arg-type]
 
     def beside(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator

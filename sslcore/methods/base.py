@@ -15,20 +15,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sslcore.config import Config, param
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from sslcore.models.network import Network
-
-
-@dataclass(frozen=True)
-class TaskShape:
-    """A task as a method sees it."""
-
-    name: str
-    classes: int
 
 
 @dataclass(frozen=True)
@@ -161,36 +154,53 @@ class Method(ABC):
         self.state.update({name: tensor.to(device) for name, tensor in self.state.items()})
         self.own.to(device)
 
-    def loss(
+    def losses(
         self, model: Network, batch: Batch, at: Moment, rng: torch.Generator
-    ) -> tuple[Tensor, Diagnostics]:
-        """The loss of one step, and what it tells.
+    ) -> tuple[list[Tensor], Tensor, Diagnostics]:
+        """The losses of one step: one a task, and what is learned beside all tasks.
 
         Args:
             model: The network in training mode.
             batch: Labelled items and the views this method asked for.
             at: Where the run stands.
             rng: Randomness of this step, on the device.
+
+        Returns:
+            A scalar a task (labelled, plus the weighted unlabelled one), a scalar beside them, and what
+            the step tells.
         """
         seen_T = self.look(model, batch, at, rng)
         zero = seen_T[0].logits["labelled"].new_zeros(())
         supervised, unlabelled = zero, zero
+        per_task: list[Tensor] = []
         weights: list[Tensor] = []
         labels: list[Tensor] = []
         for task, seen in enumerate(seen_T):
-            supervised = supervised + self.supervised(task, seen, batch, at)
+            loss = self.supervised(task, seen, batch, at)
+            supervised = supervised + loss.detach()
             term = self.unlabelled(task, seen, batch, at)
             if term is not None:
-                unlabelled = unlabelled + term.loss
+                loss = loss + self.weight * term.loss
+                unlabelled = unlabelled + term.loss.detach()
                 weights.append(term.weight_U.detach())
                 labels.append(term.label_U)
+            per_task.append(loss)
         beside = self.beside(model, seen_T, batch, at, rng)
         beside = zero if beside is None else beside
-        total = supervised + beside
-        if self.views:
-            total = total + self.weight * unlabelled
-        told = Diagnostics(supervised.detach(), unlabelled.detach(), beside.detach(), weights, labels)
+        return per_task, beside, Diagnostics(supervised, unlabelled, beside.detach(), weights, labels)
+
+    def loss(
+        self, model: Network, batch: Batch, at: Moment, rng: torch.Generator
+    ) -> tuple[Tensor, Diagnostics]:
+        """All of :meth:`losses` in one sum, each task by its weight."""
+        per_task, total, told = self.losses(model, batch, at, rng)
+        for shape, loss in zip(self.tasks, per_task, strict=True):
+            total = total + shape.weight * loss
         return total, told
+
+    def picture(self, rng: torch.Generator) -> dict[str, Tensor] | None:
+        """Images to look at while the run goes on, by name (uint8 ``KXHW``): samples, reconstructions."""
+        return None
 
     def look(self, model: Network, batch: Batch, at: Moment, rng: torch.Generator) -> list[Seen]:
         """Sends the views through the network: labelled and learned ones at once, targets without gradient.

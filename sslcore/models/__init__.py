@@ -19,6 +19,31 @@ BACKBONES: Registry[type[Backbone]] = Registry("backbone", "sslcore.models")
 
 
 @dataclass(frozen=True)
+class TaskShape:
+    """A task as networks and methods see it.
+
+    Args:
+        name: The task's name.
+        classes: How many classes it has; 0 for a number.
+        kind: "single", "multiple", "ordinal" or "numeric".
+        weight: What the user weighs its loss.
+
+    >>> TaskShape("topic", 5).outputs, TaskShape("price", 0, kind="numeric").outputs
+    (5, 1)
+    """
+
+    name: str
+    classes: int
+    kind: str = "single"
+    weight: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a head gives for it."""
+        return 1 if self.kind == "numeric" else self.classes
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """What a network is fed.
 

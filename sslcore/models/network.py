@@ -1,16 +1,21 @@
 """A backbone with one linear head per task.
 
-All tasks share the backbone (hard sharing); a task adds a linear layer and nothing else. Logits leave in
-float32 whatever precision the layers ran in, because softmax thresholds near 1 do not survive bfloat16.
+A head reads the features of its task: all of them where the tasks share the backbone whole, its own slice
+where they share it in part (:mod:`sslcore.multitask`). Logits leave in float32 whatever precision the layers
+ran in, because softmax thresholds near 1 do not survive bfloat16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from sslcore.models import BACKBONES, InputSpec
+from sslcore.models import BACKBONES, InputSpec, TaskShape
+
+Trunk = Callable[[Callable[[], "Backbone"], Sequence[TaskShape]], "tuple[Backbone, list[slice]]"]
+"""Makes what tasks share: from a maker of fresh backbones, a backbone and each task's slice of its features."""
 
 
 class Backbone(nn.Module):
@@ -21,9 +26,11 @@ class Backbone(nn.Module):
 
     Attributes:
         width: Length D of the features ``BD`` that ``forward`` gives.
+        pretrained: Whether it comes with weights that were learned elsewhere.
     """
 
     width: int
+    pretrained: ClassVar[bool] = False
 
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
@@ -37,17 +44,45 @@ class Backbone(nn.Module):
         """Features ``BD`` of what :meth:`embed` gave."""
         raise NotImplementedError
 
+    def parts(self) -> list[nn.Module]:
+        """The network in pieces from input to output: their composition on what :meth:`embed` gave is
+        :meth:`encode`. One piece, where it cannot be cut."""
+        return [_Encode(self)]
+
     def forward(self, view_B: Tensor) -> Tensor:
         """Features ``BD`` of a batch of views."""
         return self.encode(self.embed(view_B))
 
 
+class _Encode(nn.Module):
+    """A backbone's ``encode`` as a module."""
+
+    def __init__(self, whole: Backbone) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, embedded_B: Tensor) -> Tensor:
+        return self.whole.encode(embedded_B)
+
+
+class MeanOverPositions(nn.Module):
+    """``BDHW`` to ``BD``: the last part of a convolutional network."""
+
+    def forward(self, map_BDHW: Tensor) -> Tensor:
+        """The mean over positions."""
+        return map_BDHW.mean((2, 3))
+
+
 class Network(nn.Module):
-    """Features and one row of logits per task.
+    """Features and one row of outputs per task.
 
     Args:
         backbone: Where the features come from.
-        classes: Classes of each task.
+        outputs: Outputs of each task: its classes, 1 for a number.
+        slices: Which of the features each task reads; all, where not given.
+
+    Attributes:
+        made_by: How the tasks share it, as data, for whoever has to build it again.
 
     >>> import torch
     >>> from sslcore.models import InputSpec
@@ -56,10 +91,17 @@ class Network(nn.Module):
     [(5, 3), (5, 2)]
     """
 
-    def __init__(self, backbone: Backbone, classes: Sequence[int]) -> None:
+    def __init__(
+        self, backbone: Backbone, outputs: Sequence[int], slices: Sequence[slice] | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.heads = nn.ModuleList([nn.Linear(backbone.width, count) for count in classes])
+        self.slices = list(slices) if slices is not None else [slice(0, backbone.width)] * len(outputs)
+        self.made_by: dict[str, Any] = {}
+        widths = [part.stop - part.start for part in self.slices]
+        self.heads = nn.ModuleList(
+            [nn.Linear(width, count) for width, count in zip(widths, outputs, strict=True)]
+        )
         for head in self.heads:  # small first logits: the first pseudo-labels should not be sure of anything
             nn.init.normal_(head.weight, std=0.01)  # type: ignore[arg-type]
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
@@ -71,17 +113,37 @@ class Network(nn.Module):
 
     def classify(self, feature_BD: Tensor) -> list[Tensor]:
         """Logits ``BC`` of each task, in the order of the tasks, float32."""
-        return [head(feature_BD).float() for head in self.heads]
+        return self.classify_by(self.heads, feature_BD)
+
+    def classify_by(self, heads: nn.ModuleList, feature_BD: Tensor) -> list[Tensor]:
+        """Logits of other heads of the same shapes, each on the features of its task."""
+        return [head(feature_BD[:, part]).float() for head, part in zip(heads, self.slices, strict=True)]
 
     def forward(self, view_B: Tensor) -> list[Tensor]:
         """Logits ``BC`` of each task for a batch of views."""
         return self.classify(self.features(view_B))
 
 
-def build_network(backbone: str, spec: InputSpec, classes: Sequence[int]) -> Network:
+def build_network(
+    backbone: str, spec: InputSpec, tasks: Sequence[TaskShape] | Sequence[int], *, trunk: Trunk | None = None
+) -> Network:
     """Makes a network by the name of its backbone; weights come from torch's global generator.
+
+    Args:
+        backbone: A name of the backbone registry.
+        spec: What comes in.
+        tasks: The tasks, or their numbers of classes.
+        trunk: How the tasks share the backbone; whole, where not given.
 
     Raises:
         UnknownNameError: No backbone has this name.
     """
-    return Network(BACKBONES[backbone].value(spec), classes)
+    entry = BACKBONES[backbone]
+    shapes = [
+        task if isinstance(task, TaskShape) else TaskShape(str(index), task)
+        for index, task in enumerate(tasks)
+    ]
+    if trunk is None:
+        return Network(entry.value(spec), [shape.outputs for shape in shapes])
+    whole, slices = trunk(lambda: entry.value(spec), shapes)
+    return Network(whole, [shape.outputs for shape in shapes], slices)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from sslcore.models import BACKBONES, InputSpec
-from sslcore.models.network import Backbone
+from sslcore.models.network import Backbone, MeanOverPositions
 
 
 @BACKBONES.register("small_cnn", title="Small CNN", family="image")
@@ -38,3 +38,7 @@ class SmallCNN(Backbone):
         """Features ``BD`` of normalised images."""
         out: Tensor = self.stages(image_BXHW).mean((2, 3))
         return out
+
+    def parts(self) -> list[nn.Module]:
+        """The three stages, and the mean."""
+        return [self.stages[0:4], self.stages[4:8], self.stages[8:], MeanOverPositions()]

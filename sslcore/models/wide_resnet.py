@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sslcore.models import BACKBONES, InputSpec
-from sslcore.models.network import Backbone
+from sslcore.models.network import Backbone, MeanOverPositions
 
 
 class _Block(nn.Module):
@@ -54,6 +54,12 @@ class WideResNet(Backbone):
         """Features ``BD`` of normalised images."""
         out: Tensor = self.stages(image_BXHW).mean((2, 3))
         return out
+
+    def parts(self) -> list[nn.Module]:
+        """The three stages, the first with the convolution before it and the last with the norm after it."""
+        blocks = (self.depth - 4) // 6
+        cuts = [0, 1 + blocks, 1 + 2 * blocks, len(self.stages)]
+        return [*(self.stages[cuts[i] : cuts[i + 1]] for i in range(3)), MeanOverPositions()]
 
 
 @BACKBONES.register(

@@ -1,20 +1,34 @@
 """A recipe: all choices of a run, as data that goes through JSON and comes back the same.
 
-Five independent choices (encoder, warm start, sharing, balancing, method), the schedule and the seed; with
-the labels it saw, a recipe repeats a run. Settings are checked when a recipe is read, not when a step fails.
-Torch is not imported.
+Six independent choices (encoder, warm start, sharing, balancing, transfer, method), the schedule and the
+seed; with the labels it saw, a recipe repeats a run. Settings are checked when a recipe is read, not when a
+step fails. Torch is not imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sslcore.config import Config, param, parse
 from sslcore.errors import RecipeError, UnknownNameError
 from sslcore.methods import METHODS
 from sslcore.methods.supervised import SupervisedConfig
+from sslcore.multitask import BALANCINGS, SHARINGS
+from sslcore.pretraining import WARM_STARTS
+from sslcore.registry import Registry
+from sslcore.transfer import TRANSFERS
+from sslcore.transfer.finetune import FinetuneConfig
+
+CHOICES: dict[str, Registry[Any]] = {
+    "method": METHODS,
+    "warm_start": WARM_STARTS,
+    "sharing": SHARINGS,
+    "balancing": BALANCINGS,
+    "transfer": TRANSFERS,
+}
+"""The choices of a recipe that have settings of their own, ``<choice>_config``."""
 
 BACKBONE_KINDS = {
     "small_cnn": "image",
@@ -67,9 +81,14 @@ class Recipe:
         train_config: Schedule, sizes and device.
         seed: Everything random follows from it.
         encoder: Frozen encoder whose features the run uses, "none" for raw items.
-        warm_start: How the first weights are made; "none" is the only one yet.
-        sharing: How tasks share the network; "hard" is the only one yet.
-        balancing: How tasks' losses are weighed; "fixed" is the only one yet.
+        warm_start: What the network learns from the items alone first.
+        warm_start_config: Its settings.
+        sharing: How tasks share the network.
+        sharing_config: Its settings.
+        balancing: How the tasks' losses are weighed.
+        balancing_config: Its settings.
+        transfer: Which weights move, and how fast.
+        transfer_config: Its settings.
 
     >>> recipe = Recipe.parse({"method": "fixmatch", "method_config": {"threshold": "0.9"}, "seed": 3})
     >>> recipe.method_config.threshold, recipe.train_config.batch
@@ -84,23 +103,28 @@ class Recipe:
     seed: int = 0
     encoder: str = "none"
     warm_start: str = "none"
+    warm_start_config: Config = field(default_factory=Config)
     sharing: str = "hard"
+    sharing_config: Config = field(default_factory=Config)
     balancing: str = "fixed"
+    balancing_config: Config = field(default_factory=Config)
+    transfer: str = "finetune"
+    transfer_config: Config = field(default_factory=FinetuneConfig)
 
     def __post_init__(self) -> None:
-        entry = METHODS[self.method]
-        if type(self.method_config) is not entry.config:
-            raise RecipeError(
-                f"The method {self.method!r} takes a {entry.config.__name__}. "
-                f"Received: {type(self.method_config).__name__}."
-            )
+        for choice, registry in CHOICES.items():
+            entry, config = registry[getattr(self, choice)], getattr(self, f"{choice}_config")
+            if type(config) is not entry.config:
+                raise RecipeError(
+                    f"The {registry.noun} {entry.name!r} takes a {entry.config.__name__}. "
+                    f"Received: {type(config).__name__}."
+                )
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise RecipeError(f"The seed must be a whole number from 0 up. Received: {self.seed!r}.")
-        for name, only in (("warm_start", "none"), ("sharing", "hard"), ("balancing", "fixed")):
-            if getattr(self, name) != only:
-                raise RecipeError(
-                    f"{name} must be {only!r}, the only one so far. Received: {getattr(self, name)!r}."
-                )
+
+    def build(self, choice: str, *args: Any) -> Any:
+        """Makes what a choice names, from its settings and ``args``."""
+        return CHOICES[choice][getattr(self, choice)].value(getattr(self, f"{choice}_config"), *args)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Recipe:
@@ -110,51 +134,35 @@ class Recipe:
             RecipeError: An unknown choice or a wrong type; the message lists what there is.
             ConfigError: A setting out of its range.
         """
-        known = (
-            "method",
-            "method_config",
-            "train_config",
-            "seed",
-            "encoder",
-            "warm_start",
-            "sharing",
-            "balancing",
-        )
+        known = [entry.name for entry in fields(cls)]
         unknown = [name for name in values if name not in known]
         if unknown:
             raise RecipeError(f"A recipe has no choice {unknown[0]!r}. It has: {', '.join(known)}.")
-        method = values.get("method")
-        if not isinstance(method, str):
+        if not isinstance(values.get("method"), str):
             raise RecipeError(
-                f"A recipe must name its method. Received: {method!r}. "
+                f"A recipe must name its method. Received: {values.get('method')!r}. "
                 f"There are: {', '.join(METHODS.names())}."
             )
-        try:
-            entry = METHODS[method]
-        except UnknownNameError as error:
-            raise RecipeError(str(error)) from None
-        settings: dict[str, Mapping[str, Any]] = {}
-        for name in ("method_config", "train_config"):
-            settings[name] = values.get(name) or {}
-            if not isinstance(settings[name], Mapping):
-                raise RecipeError(f"{name} must be a mapping of settings. Received: {settings[name]!r}.")
-        rest = {name: values[name] for name in known[3:] if name in values}
-        return cls(
-            method=method,
-            method_config=parse(entry.config, settings["method_config"]),
-            train_config=parse(TrainConfig, settings["train_config"]),
-            **rest,
-        )
+        read: dict[str, Any] = {name: values[name] for name in ("seed", "encoder") if name in values}
+        read["train_config"] = parse(TrainConfig, _settings(values, "train_config"))
+        for choice, registry in CHOICES.items():
+            name = values.get(choice, getattr(cls, choice, None))
+            try:
+                entry = registry[name]
+            except UnknownNameError as error:
+                raise RecipeError(str(error)) from None
+            read[choice] = entry.name
+            read[f"{choice}_config"] = parse(entry.config, _settings(values, f"{choice}_config"))
+        return cls(**read)
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as JSON-ready values; :meth:`parse` reads it back."""
-        return {
-            "method": self.method,
-            "method_config": self.method_config.as_dict(),
-            "train_config": self.train_config.as_dict(),
-            "seed": self.seed,
-            "encoder": self.encoder,
-            "warm_start": self.warm_start,
-            "sharing": self.sharing,
-            "balancing": self.balancing,
-        }
+        told = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {name: held.as_dict() if isinstance(held, Config) else held for name, held in told.items()}
+
+
+def _settings(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    settings = values.get(name) or {}
+    if not isinstance(settings, Mapping):
+        raise RecipeError(f"{name} must be a mapping of settings. Received: {settings!r}.")
+    return settings

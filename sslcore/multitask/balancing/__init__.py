@@ -1,0 +1,1 @@
+"""Ways to weigh tasks against each other, one a file."""

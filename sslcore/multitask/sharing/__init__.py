@@ -1,0 +1,1 @@
+"""Ways to share a network between tasks, one a file."""
