@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sslcore.models import BACKBONES, InputSpec, TaskShape
 
 Trunk = Callable[[Callable[[], "Backbone"], Sequence[TaskShape]], "tuple[Backbone, list[slice]]"]
-"""Makes what tasks share: from a maker of fresh backbones, a backbone and each task's slice of its features."""
+"""Makes what tasks share: from a maker of fresh backbones, a backbone and each task's slice of features."""
 
 
 class Backbone(nn.Module):
@@ -125,7 +125,7 @@ class Network(nn.Module):
 
 
 def build_network(
-    backbone: str, spec: InputSpec, tasks: Sequence[TaskShape] | Sequence[int], *, trunk: Trunk | None = None
+    backbone: str, spec: InputSpec, tasks: Sequence[TaskShape | int], *, trunk: Trunk | None = None
 ) -> Network:
     """Makes a network by the name of its backbone; weights come from torch's global generator.
 

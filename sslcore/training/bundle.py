@@ -16,8 +16,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from sslcore.config import parse
 from sslcore.errors import DataError, LabelloomError
-from sslcore.models.network import build_network
+from sslcore.models import TaskShape
+from sslcore.models.network import Network, build_network
+from sslcore.multitask import SHARINGS
 from sslcore.training.checkpoint import write_whole
 from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import Preprocess
@@ -55,7 +58,7 @@ def save_bundle(
         name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in predictor.network.state_dict().items()
     }
-    labels = {"format": FORMAT, "tasks": tasks}
+    labels = {"format": FORMAT, "tasks": tasks, "network": predictor.network.made_by}
     # the weights come last: a bundle with weights is a whole one
     write_whole(folder / "labels.json", _json(labels))
     write_whole(folder / "preprocess.json", _json(predictor.preprocess.as_dict()))
@@ -81,9 +84,7 @@ def load_bundle(folder: Path) -> Predictor:
             raise DataError(f"Expected format {FORMAT!r}. Received: {labels['format']!r}.", file=folder)
         classes = {task["name"]: list(task["classes"]) for task in labels["tasks"]}
         with torch.random.fork_rng(devices=[]):  # making a network draws weights that are thrown away
-            network = build_network(
-                preprocess.backbone, preprocess.spec(), [len(names) for names in classes.values()]
-            )
+            network = _network(preprocess, classes, labels.get("network") or {})
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except LabelloomError:
         raise
@@ -95,6 +96,21 @@ def load_bundle(folder: Path) -> Predictor:
         ) from None
     network.eval().requires_grad_(False)
     return Predictor(network, preprocess, list(classes), classes=classes)
+
+
+def _network(
+    preprocess: Preprocess, classes: Mapping[str, Sequence[str]], made_by: Mapping[str, Any]
+) -> Network:
+    """The network as it was made, with weights still to come."""
+    sharing = SHARINGS[made_by.get("sharing", "hard")]
+    trunk = sharing.value(parse(sharing.config, made_by.get("sharing_config", {}))).trunk
+    kinds = made_by.get("kinds") or ["single"] * len(classes)
+    shapes = [
+        TaskShape(name, len(names), kind) for (name, names), kind in zip(classes.items(), kinds, strict=True)
+    ]
+    network = build_network(preprocess.backbone, preprocess.spec(), shapes, trunk=trunk)
+    network.made_by = dict(made_by)
+    return network
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -128,10 +128,21 @@ class Pool:
         views: dict[str, Tensor] = {}
         if names:
             item_U = self.fetch(row_U)
-            for name in names:
-                make = self.views.weak if name.startswith("weak") else self.views.strong
-                views[name] = make(item_U, dice)
+            views = {name: self.view(name, item_U, dice) for name in names}
         return Batch(labelled_B, label_TB, views, torch.from_numpy(row_U).to(self.device, non_blocking=True))
+
+    def view(self, name: str, item_B: Tensor, dice: Dice) -> Tensor:
+        """One view of prepared items.
+
+        Args:
+            name: "plain", "weak" or "strong", with "_2" for a second one of the kind.
+            item_B: What :meth:`fetch` gave.
+            dice: Randomness of the view.
+        """
+        kind = name.partition("_")[0]
+        if kind == "plain":
+            return self.views.plain(item_B)
+        return (self.views.weak if kind == "weak" else self.views.strong)(item_B, dice)
 
     def fetch(self, row_B: IntArray) -> Tensor:
         """Prepared items on the device."""

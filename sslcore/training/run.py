@@ -1,6 +1,7 @@
 """The training loop, the same for every method.
 
-A step: batch, views, loss, backward, clip, optimiser, averaged weights. Nothing in it waits for the device:
+First the warm start, where there is one. Then, a step: batch, views, losses, the balancing's backward pass,
+clip, optimiser, averaged weights. Nothing in it waits for the device:
 what a step has to tell is summed on the device and read at evaluations. Everything random follows from the
 seed and the step, so a killed run goes on from its checkpoint to the same weights, bit for bit on a CPU.
 Reported is the averaged network at the last step, never the best one seen.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,22 +22,29 @@ from torch import Tensor
 from sslcore.augment.dice import Dice
 from sslcore.errors import RecipeError, TrainingError
 from sslcore.methods import METHODS
-from sslcore.methods.base import Diagnostics, Method, Moment, TaskShape
+from sslcore.methods.base import Method, Moment
+from sslcore.models import TaskShape
 from sslcore.models.network import Network, build_network
 from sslcore.models.text_embedding import TextEmbedding
+from sslcore.multitask.base import Balancing, Sharing
+from sslcore.pretraining import WARM_STARTS
+from sslcore.pretraining.base import WarmStart
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.training.checkpoint import pack_optimiser, read_checkpoint, unpack_optimiser, write_checkpoint
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device, choose_precision
 from sslcore.training.ema import AveragedNetwork
+from sslcore.training.evaluation import Evaluation, probe_rows
 from sslcore.training.pool import Pool
 from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import Preprocess, plan, word_statistics
 from sslcore.training.recipe import Recipe
 from sslcore.training.schedule import Budget, cosine
+from sslcore.training.tally import Tally
+from sslcore.training.warming import Warming
+from sslcore.transfer.base import Transfer, split_decay
 
 CHECKPOINT = "checkpoint.safetensors"
-PROBE = 512  # unlabelled items looked at in each evaluation
 COLLAPSE = 3.0  # a class given this many times as often as its prior says is a collapse
 CANCEL_EVERY_S = 0.2
 OVERDUE = 1.5
@@ -106,21 +114,6 @@ def train(
         return run.go()
 
 
-@dataclass
-class _Tally:
-    """What the steps since the last evaluation told, summed on the device."""
-
-    labelled: Tensor
-    unlabelled: Tensor
-    beside: Tensor
-    weight_C: list[Tensor]
-    answered_C: list[Tensor]
-    hits: list[Tensor]
-    known: list[Tensor]
-    steps: int = 0
-    since: float = field(default_factory=time.monotonic)
-
-
 class _Run:
     def __init__(self, recipe: Recipe, data: TrainingData, reporter: Reporter, folder: Path) -> None:
         self.recipe, self.data, self.reporter, self.folder = recipe, data, reporter, folder
@@ -138,9 +131,12 @@ class _Run:
         self.precision = choose_precision(
             config.precision, self.device, convolutions=self.preprocess.kind == "image"
         )
-        self.shapes = [TaskShape(task.name, task.classes) for task in self.tasks]
+        self.shapes = [TaskShape(task.name, task.classes, task.kind) for task in self.tasks]
         entry = METHODS[recipe.method]
         self.method: Method = entry.value(recipe.method_config, self.shapes, len(data))
+        self.balancing: Balancing = recipe.build("balancing", self.shapes)
+        self.transfer: Transfer = recipe.build("transfer")
+        self.sharing: Sharing = recipe.build("sharing")
         self.dice = Dice(recipe.seed, self.device)
         self.pool = Pool(
             data,
@@ -152,100 +148,102 @@ class _Run:
         )
         self.method_views = self.method.views if len(self.pool.free_row_U) else []
         self.network = self._network()
-        self.method.build(self.network)
-        self.method.to(self.device)
-        self.average = AveragedNetwork(self.network, config.ema)
-        self.predictor = Predictor(
-            self.average.network,
-            self.preprocess,
-            [task.name for task in self.tasks],
-            precision=self.precision,
-        )
-        self.optimiser, self.rate = self._optimiser()
         self.step = 0
         self.spent = 0.0  # seconds of earlier sittings
-        self.budget = Budget(
-            total=config.steps or 1000, seconds=config.minutes * 60, fixed=config.steps is not None
-        )
-        self.bad_step = torch.full((), -1, device=self.device)
-        self.key_TN = [self._key(task.name) for task in self.tasks]
-        self.probe_row = self._probe()
-        self.tally = self._new_tally()
         self.metrics: dict[str, Any] = {}
         self.notes: list[str] = []
+        key_TN = [self._key(task.name) for task in self.tasks]
+        self.tally = Tally(self.shapes, key_TN, self.device)
+        self.bad_step = torch.full((), -1, device=self.device)
+        self.warming = self._warming()
+        minutes = config.minutes * 60 * (1 - (self.warming.warm.config.share if self.warming else 0))
+        self.budget = Budget(total=config.steps or 1000, seconds=minutes, fixed=config.steps is not None)
+        self.average, self.predictor, self.optimiser, self.rate = self._prepare()
+        self.evaluation = Evaluation(
+            self.tasks,
+            self.method,
+            self._proba,
+            probe_row=probe_rows(self.tasks, self.pool.free_row_U, seed=recipe.seed),
+            key_TN=key_TN,
+        )
 
     # -- parts ---------------------------------------------------------------------------------------------
 
     def _network(self) -> Network:
         torch.manual_seed(self.recipe.seed)
-        classes = [task.classes for task in self.tasks]
-        network = build_network(self.preprocess.backbone, self.preprocess.spec(), classes)
-        if isinstance(network.backbone, TextEmbedding):
-            prepared: IntArray = np.asarray(self.pool.prepared, dtype=np.int32)
-            vectors = word_statistics(
-                prepared, self.preprocess.buckets, network.backbone.width, self.recipe.seed
-            )
-            network.backbone.warm_start(*vectors)
+        network = build_network(
+            self.preprocess.backbone, self.preprocess.spec(), self.shapes, trunk=self.sharing.trunk
+        )
+        network.made_by = {
+            "sharing": self.recipe.sharing,
+            "sharing_config": self.recipe.sharing_config.as_dict(),
+            "kinds": [shape.kind for shape in self.shapes],
+        }
+        for backbone in network.backbone.modules():
+            if isinstance(backbone, TextEmbedding):
+                prepared: IntArray = np.asarray(self.pool.prepared, dtype=np.int32)
+                vectors = word_statistics(prepared, self.preprocess.buckets, backbone.width, self.recipe.seed)
+                backbone.warm_start(*vectors)
         if self.preprocess.kind == "image":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return network.to(self.device).train()
+
+    def _warming(self) -> Warming | None:
+        if self.recipe.warm_start == "none":
+            return None
+        warm: WarmStart = self.recipe.build("warm_start")
+        config = self.recipe.train_config
+        share = warm.config.share
+        steps = None if config.steps is None else max(1, round(config.steps * share))
+        budget = Budget(total=steps or 300, seconds=config.minutes * 60 * share, fixed=steps is not None)
+        return Warming(warm, self.network, self.pool, budget, self.recipe.seed, config.ema, self.precision)
+
+    def _prepare(self) -> tuple[AveragedNetwork, Predictor, torch.optim.Optimizer, float]:
+        """All that starts from the network's weights: again after a warm start."""
+        config = self.recipe.train_config
+        torch.manual_seed(self.recipe.seed + 1)
+        self.transfer.prepare(self.network)
+        self.method.own.clear()
+        self.method.build(self.network)
+        for part in (self.method, self.balancing, self.transfer):
+            part.to(self.device)
+        average = AveragedNetwork(self.network, config.ema)
+        names = [task.name for task in self.tasks]
+        predictor = Predictor(average.network, self.preprocess, names, precision=self.precision)
+        return average, predictor, *self._optimiser()
 
     def _optimiser(self) -> tuple[torch.optim.Optimizer, float]:
         config = self.recipe.train_config
         images = self.preprocess.kind == "image"
         rate = config.learning_rate or (0.03 if images else 0.01)
-        decayed = [weight for weight in self._weights() if weight.ndim > 1]
-        plain = [weight for weight in self._weights() if weight.ndim <= 1]
-        groups: list[dict[str, Any]] = [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
+        groups = self.transfer.groups(self.network, rate, config.weight_decay)
+        beside = [*self.method.own.parameters(), *self.balancing.own.parameters()]
+        groups += split_decay(beside, config.weight_decay)
         # not Adam, on features either: it gives every direction the same pull, noise as much as signal, and
         # with 4 labels a class that costs a linear network 25 points (BBC News, TF-IDF+SVD: 0.80 to 0.49)
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True), rate
+        held = [group for group in groups if group["params"]]
+        return torch.optim.SGD(held, lr=rate, momentum=0.9, nesterov=True), rate
 
     def _weights(self) -> list[torch.nn.Parameter]:
-        """All that is trained: the network, and what the method puts on top of it for the run."""
-        return [*self.network.parameters(), *self.method.own.parameters()]
+        """All that is trained: the network, and what method and balancing put beside it for the run."""
+        return [weight for group in self.optimiser.param_groups for weight in group["params"]]
 
     def _key(self, task: str) -> Tensor | None:
         key_N = (self.data.key_N or {}).get(task)
         return None if key_N is None else torch.from_numpy(np.array(key_N, dtype=np.int64)).to(self.device)
 
-    def _probe(self) -> IntArray:
-        """A fixed sample of items outside the audit split that are unlabelled in every task."""
-        free = np.zeros(len(self.data), dtype=bool)
-        free[self.pool.free_row_U] = True
-        for task in self.tasks:
-            free &= np.asarray(task.label_N) < 0
-        row = np.flatnonzero(free)
-        order = np.random.default_rng([self.recipe.seed, 7]).permutation(len(row))[:PROBE]
-        return np.sort(row[order])
-
-    def _new_tally(self) -> _Tally:
-        def zeros(*shape: int) -> Tensor:
-            return torch.zeros(shape, device=self.device)
-
-        return _Tally(
-            labelled=zeros(),
-            unlabelled=zeros(),
-            beside=zeros(),
-            weight_C=[zeros(task.classes) for task in self.tasks],
-            answered_C=[zeros(task.classes) for task in self.tasks],
-            hits=[zeros() for _ in self.tasks],
-            known=[zeros() for _ in self.tasks],
-        )
-
     # -- the loop ------------------------------------------------------------------------------------------
 
     def go(self) -> TrainingResult:
-        config = self.recipe.train_config
-        last_look = last_saved = last_asked = time.monotonic()
-        wait = config.evaluate_every_s
-        cancelled = self.reporter.should_cancel()
         self.reporter.progress(self.step, self.budget.total, note=self._device_note())
         self.began = self.loop_began = time.monotonic()  # loading is not part of the budget
-        self.loop_step = self.step
+        if self.warming is not None and not self._warm_up(self.warming):
+            return self._finish(cancelled=True)
+        config = self.recipe.train_config
+        last_look = last_saved = last_asked = self.tally.since = time.monotonic()
+        wait = config.evaluate_every_s
+        cancelled = self.reporter.should_cancel()
+        self.loop_began, self.loop_step = time.monotonic(), self.step
         while not self.budget.over(self.step) and not cancelled:
             self._step()
             now = time.monotonic()
@@ -267,6 +265,38 @@ class _Run:
         if not cancelled:
             self._look()
         return self._finish(cancelled)
+
+    def _warm_up(self, warming: Warming) -> bool:
+        """The warm start to its end, then all that starts from the weights it gave; False where cancelled."""
+        config, began = self.recipe.train_config, time.monotonic()
+        first, last_look, last_saved, last_asked = warming.step, began, began, began
+        title = WARM_STARTS[self.recipe.warm_start].title
+        while not warming.over():
+            warming.one_step()
+            now = time.monotonic()
+            if now - last_look >= config.evaluate_every_s:
+                for name, value in warming.figures():
+                    self.reporter.metric(warming.step, name, value)
+                rate = (warming.step - first) / max(now - began, 1e-9)
+                warming.budget.measure(warming.step, self._elapsed(), rate)
+                self.reporter.progress(warming.step, warming.budget.total, note=f"Warm start: {title}.")
+                last_look = now
+            if now - last_saved >= config.checkpoint_every_s:
+                self.save()
+                last_saved = time.monotonic()
+            if now - last_asked >= CANCEL_EVERY_S:
+                last_asked = now
+                if self.reporter.should_cancel():
+                    self.save()
+                    return False
+        for name, value in warming.figures():
+            self.reporter.metric(warming.step, name, value)
+        state = warming.average.network.backbone.state_dict()
+        self.network.backbone.load_state_dict(state)
+        self.warming = None
+        self.average, self.predictor, self.optimiser, self.rate = self._prepare()
+        self.spent, self.began = 0.0, time.monotonic()  # the method's own budget begins here
+        return True
 
     def _overdue(self) -> bool:
         """The machine became so slow that the fixed steps would take half as long again as the user gave."""
@@ -290,115 +320,50 @@ class _Run:
         batch = self.pool.batch(self.step, self.method_views, self.dice)
         done = self.budget.done(self.step)
         moment = Moment(step=self.step, done=done, teacher=self.average.network)
+        self.transfer.at(self.network, done)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * cosine(done)
+            group["lr"] = self.rate * group["scale"] * cosine(done)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            loss, told = self.method.loss(self.network, batch, moment, self.dice.rng)
+            loss_T, beside, told = self.method.losses(self.network, batch, moment, self.dice.rng)
+        for penalty in (self.sharing.penalty(self.network.backbone), self.transfer.penalty(self.network)):
+            beside = beside if penalty is None else beside + penalty
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        total = self.balancing.backward(loss_T, beside, self.network)
         if config.clip > 0:
             torch.nn.utils.clip_grad_norm_(self._weights(), config.clip)
         self.optimiser.step()
         self.average.update(self.step)
-        first_bad = ~torch.isfinite(loss.detach()) & (self.bad_step < 0)
+        first_bad = ~torch.isfinite(total) & (self.bad_step < 0)
         self.bad_step = torch.where(first_bad, self.step, self.bad_step)
-        self._tell(told, batch.row_U)
+        self.tally.add(told, total, batch.row_U)
         self.step += 1
-
-    def _tell(self, told: Diagnostics, row_U: Tensor) -> None:
-        tally = self.tally
-        tally.steps += 1
-        tally.labelled += told.loss_labelled
-        tally.unlabelled += told.loss_unlabelled
-        tally.beside += told.loss_beside
-        for index, (weight_U, label_U) in enumerate(zip(told.weight_TU, told.label_TU, strict=True)):
-            weight_U = weight_U.float()
-            tally.weight_C[index].index_add_(0, label_U, weight_U)
-            tally.answered_C[index].index_add_(0, label_U, torch.ones_like(weight_U))
-            key_N = self.key_TN[index]
-            if key_N is not None:
-                key_U = key_N[row_U]
-                tally.hits[index] += (weight_U * (key_U == label_U)).sum()
-                tally.known[index] += (weight_U * (key_U >= 0)).sum()
 
     # -- evaluation ----------------------------------------------------------------------------------------
 
     def _look(self) -> None:
         """Reads the tally, evaluates the averaged network, and tells the figures."""
         self._check_numbers()
-        tally, task_names = self.tally, [task.name for task in self.tasks]
         now = time.monotonic()
-        figures: list[tuple[str, float, str | None]] = []
-        if tally.steps:
-            labelled = (tally.labelled / tally.steps).item()
-            unlabelled = (tally.unlabelled / tally.steps).item()
-            beside = (tally.beside / tally.steps).item()
-            figures += [
-                ("loss", labelled + self.method.weight * unlabelled + beside, None),
-                ("loss_labelled", labelled, None),
-                ("loss_unlabelled", unlabelled, None),
-                ("learning_rate", self.rate * cosine(self.budget.done(self.step)), None),
-                ("steps_per_second", tally.steps / max(now - tally.since, 1e-9), None),
-            ]
-            for index, name in enumerate(task_names):
-                figures += [(metric, value, name) for metric, value in self._read_tally(index)]
-        for index, name in enumerate(task_names):
-            figures += [(metric, value, name) for metric, value in self._evaluate(index)]
-        for metric, value, task in figures:
-            self.reporter.metric(self.step, metric, value, task=task)
-            if task is None:
+        figures: list[tuple[str, float, str | None]] = [(*told, None) for told in self.tally.losses()]
+        if figures:
+            rate = self.rate * cosine(self.budget.done(self.step))
+            figures.append(("learning_rate", rate, None))
+        weight_T = self.balancing.weights()
+        for index, task in enumerate(self.tasks):
+            told = [*self.tally.of_task(index), *self.evaluation.of_task(index)]
+            if weight_T is not None and len(self.tasks) > 1:
+                told.append(("task_weight", float(weight_T[index])))
+            figures += [(metric, value, task.name) for metric, value in told]
+        for metric, value, name in figures:
+            self.reporter.metric(self.step, metric, value, task=name)
+            if name is None:
                 self.metrics[metric] = value
             else:
-                self.metrics.setdefault(metric, {})[task] = value
-        self.tally = self._new_tally()
+                self.metrics.setdefault(metric, {})[name] = value
+        self.tally.clear()
         rate = (self.step - self.loop_step) / max(now - self.loop_began, 1e-9)
         self.budget.measure(self.step, self._elapsed(), rate)
         self.reporter.progress(self.step, self.budget.total)
-
-    def _read_tally(self, index: int) -> list[tuple[str, float]]:
-        weight_C = self.tally.weight_C[index].cpu()
-        answered_C = self.tally.answered_C[index].cpu()
-        if answered_C.sum() == 0:
-            return []
-        figures = [("utilisation", float(weight_C.sum() / answered_C.sum()))]
-        figures += [
-            (f"acceptance/{label}", float(weight_C[label] / answered_C[label]))
-            for label in range(min(len(weight_C), 30))
-            if answered_C[label] > 0
-        ]
-        known = float(self.tally.known[index])
-        if known > 0:
-            figures.append(("pseudo_precision_key", float(self.tally.hits[index]) / known))
-        return figures
-
-    def _evaluate(self, index: int) -> list[tuple[str, float]]:
-        task = self.tasks[index]
-        figures: list[tuple[str, float]] = []
-        if len(task.audit_row_A):
-            proba_AC = self._proba(index, np.asarray(task.audit_row_A))
-            right_A = proba_AC.argmax(1) == torch.from_numpy(np.array(task.audit_label_A)).to(self.device)
-            figures.append(("audit_accuracy", float(right_A.float().mean())))
-            trust_A = self.method.accept(index, proba_AC)
-            if trust_A is not None and float(trust_A.sum()) > 0:
-                figures.append(("pseudo_precision", float((right_A * trust_A).sum() / trust_A.sum())))
-        if len(self.probe_row):
-            answer_U = self._proba(index, self.probe_row).argmax(1)
-            key_N = self.key_TN[index]
-            if key_N is not None:
-                key_U = key_N[torch.from_numpy(self.probe_row).to(self.device)]
-                known = int((key_U >= 0).sum())
-                if known:
-                    figures.append(("key_accuracy", int((answer_U == key_U).sum()) / known))
-            figures.append(("largest_class_over_prior", self._over_prior(index, answer_U)))
-        return figures
-
-    def _over_prior(self, index: int, answer_U: Tensor) -> float:
-        """How many times as often as the labels' (smoothed) prior says the most favoured class is given."""
-        task = self.tasks[index]
-        label_L = np.asarray(task.label_N)[np.asarray(task.label_N) >= 0]
-        prior_C = (np.bincount(label_L, minlength=task.classes) + 1) / (len(label_L) + task.classes)
-        share_C = np.bincount(answer_U.cpu().numpy(), minlength=task.classes) / max(1, len(answer_U))
-        return float((share_C / prior_C).max())
 
     def _proba(self, index: int, row_A: IntArray) -> Tensor:
         parts = [
@@ -419,6 +384,7 @@ class _Run:
     # -- the end, and going on -----------------------------------------------------------------------------
 
     def _finish(self, cancelled: bool) -> TrainingResult:
+        self.transfer.finish(self.average.network)
         self.average.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         proba: dict[str, FloatArray] = {}
         feature_ND: FloatArray = np.zeros((0, self.network.backbone.width), dtype=np.float16)
@@ -467,23 +433,52 @@ class _Run:
     def save(self) -> None:
         """Writes the checkpoint; a run that has gone bad never overwrites a good one."""
         self._check_numbers()
-        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        average = self.average.network.state_dict()
-        tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
-        tensors |= {f"method.{name}": tensor for name, tensor in self.method.state.items()}
-        tensors |= {f"own.{name}": tensor for name, tensor in self.method.own.state_dict().items()}
+        tensors: dict[str, Tensor] = {}
+        for prefix, module in self._modules().items():
+            tensors |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+        for prefix, state in self._states().items():
+            tensors |= {f"{prefix}.{name}": tensor for name, tensor in state.items()}
+        warming = self.warming
+        optimiser = self.optimiser if warming is None else warming.optimiser
+        budget = self.budget if warming is None else warming.budget
         facts = {
             "recipe": self.recipe.as_dict(),
             "tasks": [[shape.name, shape.classes] for shape in self.shapes],
             "items": len(self.data),
-            "step": self.step,
-            "total": self.budget.total,
-            "fixed": self.budget.fixed,
+            "phase": "learn" if warming is None else "warm",
+            "step": self.step if warming is None else warming.step,
+            "total": budget.total,
+            "fixed": budget.fixed,
             "seconds": self._elapsed(),
             "precision": str(self.precision).removeprefix("torch."),
             "preprocess": self.preprocess.as_dict(),
         }
-        write_checkpoint(self.folder / CHECKPOINT, tensors | pack_optimiser(self.optimiser), facts)
+        write_checkpoint(self.folder / CHECKPOINT, tensors | pack_optimiser(optimiser), facts)
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        """All modules of the phase, by their prefix in the checkpoint."""
+        if self.warming is not None:
+            return {
+                "network": self.network,
+                "average": self.warming.average.network,
+                "own": self.warming.warm.own,
+            }
+        return {
+            "network": self.network,
+            "average": self.average.network,
+            "own": self.method.own,
+            "balancing_own": self.balancing.own,
+        }
+
+    def _states(self) -> dict[str, dict[str, Tensor]]:
+        """All loose tensors of the phase, by their prefix in the checkpoint."""
+        if self.warming is not None:
+            return {"warm": self.warming.warm.state}
+        return {
+            "method": self.method.state,
+            "balancing": self.balancing.state,
+            "transfer": self.transfer.state,
+        }
 
     def load(self) -> None:
         """Takes up the checkpoint of the folder, where there is one.
@@ -496,12 +491,13 @@ class _Run:
             return
         tensors, facts = read_checkpoint(path)
         here: dict[str, Any] = {
-            "recipe": self.recipe.as_dict(),
+            "recipe": self.recipe,
             "tasks": [[shape.name, shape.classes] for shape in self.shapes],
             "items": len(self.data),
             "preprocess": Preprocess.parse(self.preprocess.as_dict()),
         }
         there = {name: facts.get(name) for name in here}
+        there["recipe"] = Recipe.parse(facts["recipe"])
         there["preprocess"] = Preprocess.parse(facts["preprocess"])
         differing = [name for name in here if here[name] != there[name]]
         if differing:
@@ -510,22 +506,30 @@ class _Run:
                 f"Expected: {here[differing[0]]}. Received: {there[differing[0]]}. "
                 "Start a new run instead of resuming this one."
             )
+        if facts.get("phase", "learn") == "learn":
+            self.warming = None
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {
-                name.removeprefix(prefix): tensor
+                name.removeprefix(f"{prefix}."): tensor
                 for name, tensor in tensors.items()
-                if name.startswith(prefix)
+                if name.startswith(f"{prefix}.")
             }
 
-        self.network.load_state_dict(part("network."))
-        self.average.network.load_state_dict(part("average."))
-        self.method.own.load_state_dict(part("own."))
-        held = part("method.")
-        self.method.state.update({name: held[name].to(self.device) for name in self.method.state})
-        unpack_optimiser(self.optimiser, tensors)
-        self.step, self.spent = int(facts["step"]), float(facts["seconds"])
-        self.budget.total, self.budget.fixed = int(facts["total"]), bool(facts["fixed"])
+        for prefix, module in self._modules().items():
+            module.load_state_dict(part(prefix))
+        for prefix, state in self._states().items():
+            held = part(prefix)
+            state.update({name: held[name].to(self.device) for name in state})
+        warming = self.warming
+        unpack_optimiser(self.optimiser if warming is None else warming.optimiser, tensors)
+        if warming is None:
+            self.step = int(facts["step"])
+        else:
+            warming.step = int(facts["step"])
+        budget = self.budget if warming is None else warming.budget
+        budget.total, budget.fixed = int(facts["total"]), bool(facts["fixed"])
+        self.spent = float(facts["seconds"])
         self.precision = getattr(torch, facts["precision"])
         self.predictor.precision = self.precision
         self.began = time.monotonic()

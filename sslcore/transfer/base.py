@@ -6,7 +6,6 @@ one again, so that an exported model needs nothing of the mode.
 
 from __future__ import annotations
 
-from abc import ABC
 from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from sslcore.models.network import Network
 
 
-class Transfer(ABC):
+class Transfer:
     """Base of the transfer modes.
 
     Args:
@@ -36,7 +35,7 @@ class Transfer(ABC):
         """Moves the state to a device."""
         self.state.update({name: tensor.to(device) for name, tensor in self.state.items()})
 
-    def prepare(self, network: Network) -> None:  # noqa: B027 (some modes change nothing)
+    def prepare(self, network: Network) -> None:
         """Freezes, wraps or remembers weights, once before training.
 
         Raises:
@@ -56,14 +55,14 @@ class Transfer(ABC):
         """
         return split_decay([weight for weight in network.parameters() if weight.requires_grad], decay)
 
-    def at(self, network: Network, done: float) -> None:  # noqa: B027
+    def at(self, network: Network, done: float) -> None:
         """Asked before each step; ``done`` is the share of the run that is over."""
 
     def penalty(self, network: Network) -> Tensor | None:
         """A loss on the weights; None where there is none."""
         return None
 
-    def finish(self, network: Network) -> None:  # noqa: B027
+    def finish(self, network: Network) -> None:
         """Makes the network a plain one again, at the end of a run."""
 
 

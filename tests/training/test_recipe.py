@@ -32,7 +32,7 @@ def test_a_recipe_goes_through_json_and_back():
         ({"method": "fixmatch", "train_config": [1]}, RecipeError, "must be a mapping"),
         ({"method": "fixmatch", "train_config": {"backbone": "resnet9000"}}, ConfigError, "must be one of"),
         ({"method": "fixmatch", "seed": -1}, RecipeError, "seed"),
-        ({"method": "fixmatch", "sharing": "soft"}, RecipeError, "sharing must be 'hard'"),
+        ({"method": "fixmatch", "sharing": "hrad"}, RecipeError, "Did you mean 'hard'"),
     ],
 )
 def test_bad_recipes_say_what_to_do(values, error, words):
