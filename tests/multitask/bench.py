@@ -1,0 +1,44 @@
+"""Two tasks on a tiny network, for the tests of sharings and balancings."""
+
+import torch
+import torch.nn.functional as F
+
+from sslcore.config import parse
+from sslcore.models import InputSpec, TaskShape
+from sslcore.models.network import build_network
+from sslcore.multitask import BALANCINGS, SHARINGS
+
+TASKS = [TaskShape("coarse", 2), TaskShape("fine", 4)]
+
+
+def balancing(name, tasks=TASKS, **settings):
+    entry = BALANCINGS[name]
+    return entry.value(parse(entry.config, settings), tasks)
+
+
+def sharing(name, **settings):
+    entry = SHARINGS[name]
+    return entry.value(parse(entry.config, settings))
+
+
+def network(tasks=TASKS, *, seed=0, backbone="feature_mlp", spec=None, share=None):
+    torch.manual_seed(seed)
+    spec = spec or InputSpec("feature", dim=6)
+    return build_network(backbone, spec, tasks, trunk=None if share is None else share.trunk)
+
+
+def losses(net, tasks=TASKS, *, seed=0, scale=None):
+    """A loss for each task on one random batch."""
+    rng = torch.Generator().manual_seed(seed)
+    item_BD = torch.randn(16, 6, generator=rng)
+    label_TB = [torch.randint(task.classes, (16,), generator=rng) for task in tasks]
+    found = [F.cross_entropy(logits, label) for logits, label in zip(net(item_BD), label_TB, strict=True)]
+    return [loss * factor for loss, factor in zip(found, scale or [1.0] * len(tasks), strict=True)]
+
+
+def gradients(net):
+    return {name: weight.grad.clone() for name, weight in net.named_parameters() if weight.grad is not None}
+
+
+def nothing():
+    return torch.zeros(())
