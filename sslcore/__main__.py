@@ -121,6 +121,13 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--follow", action="store_true", help="show the run live until it ends")
 
+    ensemble = verb("ensemble", "combine finished runs into one prediction set", wait=True)
+    ensemble.add_argument("project")
+    ensemble.add_argument("--runs", default="", metavar="3,5", help="numbers of finished runs, by comma")
+    ensemble.add_argument("--instant", action="store_true", help="the instant loop is a member, too")
+    ensemble.add_argument("--task")
+    ensemble.add_argument("--seed", type=int, default=0, help="deals the audit items into folds")
+
     runs = verb("runs", "the background runs of a project")
     runs.add_argument("project")
     runs.add_argument("--cancel", type=int, metavar="RUN", help="ask a run to stop")

@@ -193,6 +193,24 @@ def train(args: argparse.Namespace) -> int:
     return 1 if run.status == "failed" else 0
 
 
+def ensemble(args: argparse.Namespace) -> int:
+    """``ensemble P --runs 3,5``: finished runs and the instant loop as one prediction set."""
+    bench = Workbench.open(args.project)
+    bench.live.refresh()
+    task = bench.task(args.task)
+    keys = [f"run:{name}" for name in _names(args.runs)] + ["instant"] * args.instant
+    run_id = bench.ensembles.start(task, keys, seed=args.seed)
+    if args.wait:
+        bench.wait_for_work()
+    run = bench.store.runs.get(run_id)
+    members = run.result.get("tasks", {}).get(task.name, {}).get("members", run.recipe["members"])
+    held = {"run": run.id, "status": run.status, "members": members, "error": run.error}
+    said = run.error or run.result.get("note")
+    text = f"Run {run.id} (ensemble): {run.status}" + (f" — {said}" if said else "")
+    _print(args, held | {"result": dict(run.result)}, text)
+    return 1 if run.status == "failed" else 0
+
+
 def runs(args: argparse.Namespace) -> int:
     """``runs P``: background work, with cancel, resume and adopt."""
     bench = Workbench.open(args.project)

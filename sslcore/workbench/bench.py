@@ -22,6 +22,7 @@ from sslcore.workbench.snapshot import Snapshot
 if TYPE_CHECKING:
     from sslcore.workbench.compare import CompareDesk
     from sslcore.workbench.data import DataDesk
+    from sslcore.workbench.ensembles import EnsembleDesk
     from sslcore.workbench.export import ExportDesk
     from sslcore.workbench.label import LabelDesk
     from sslcore.workbench.map import MapDesk
@@ -126,6 +127,13 @@ class Workbench:
         from sslcore.workbench.compare import CompareDesk
 
         return CompareDesk(self)
+
+    @cached_property
+    def ensembles(self) -> EnsembleDesk:
+        """Do models know more together?"""
+        from sslcore.workbench.ensembles import EnsembleDesk
+
+        return EnsembleDesk(self)
 
     @cached_property
     def simulation(self) -> SimulationDesk:

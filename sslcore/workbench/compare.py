@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sslcore.jobs.kinds.ensemble import METHOD, trained_on
 from sslcore.metrics import Report, report
 from sslcore.shapes import BoolArray, FloatArray, IntArray
-from sslcore.store import LabelState, Run, Task
+from sslcore.store import Run, Task
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.learning_curve import CurveResult, LearningCurve
 from sslcore.workbench.live import ENOUGH_AUDIT
@@ -27,6 +28,8 @@ from sslcore.workbench.task_reports import TaskFigures, task_figures
 if TYPE_CHECKING:
     from sslcore.workbench.bench import Workbench
 
+PREDICTS = ("train", "ensemble")
+"""Kinds of run that leave predictions."""
 MANY_CLASSES = 30
 """Beyond, a confusion matrix cannot be read: the most confused pairs are shown instead."""
 _KEPT = 64
@@ -146,8 +149,8 @@ class CompareDesk(Desk):
             if result.head_proba_NC is not None:
                 title = f"Supervised head alone{on}"
                 found.append(Candidate("head", title, "head", result.head_proba_NC, saw_N, labels))
-        for run in self.store.runs.list(kind="train", status=("done",)):
-            candidate = self._run_candidate(run, task)
+        for run in self.store.runs.list(status=("done",)):
+            candidate = self._run_candidate(run, task) if run.kind in PREDICTS else None
             if candidate is not None:
                 found.append(candidate)
         return found
@@ -311,9 +314,7 @@ class CompareDesk(Desk):
         """The items whose label a run saw. An audit item among them would flatter it: it is left out."""
         stamp = (run.id, task.id)
         if stamp not in self._saw:
-            states = LabelState(self.store, upto=run.labels_upto)
-            for task_id, state in states.tasks.items():
-                self._saw[(run.id, task_id)] = state.training_label_N >= 0
+            self._saw[stamp] = trained_on(self.store, run.recipe, task.id, run.labels_upto)
         return self._saw[stamp]
 
     def _measure(self, task: Task, candidate: Candidate, snapshot: Snapshot) -> ModelReport:
@@ -359,9 +360,21 @@ def _key_accuracy(candidate: Candidate, key_N: IntArray | None, labelled_N: Bool
     return float((candidate.prediction(row_U) == key_N[row_U]).mean())
 
 
+def ensemble_title(recipe: Mapping[str, Any]) -> str:
+    """How an ensemble is called: by what it is made of.
+
+    >>> ensemble_title({"members": [{"key": "run:3"}, {"key": "run:5"}, {"key": "instant"}]})
+    'Ensemble of run 3, run 5 and instant'
+    """
+    parts = [str(member["key"]).replace("run:", "run ") for member in recipe.get("members", ())]
+    return f"Ensemble of {', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "Ensemble"
+
+
 def _title(recipe: Mapping[str, Any]) -> str:
     from sslcore import choices
 
+    if recipe.get("method") == METHOD:
+        return ensemble_title(recipe)
     name = str(recipe.get("method", "?"))
     titles = {entry["name"]: entry["title"] for entry in choices.methods()}
     return titles.get(name, name)

@@ -18,6 +18,7 @@ from sslcore import choices
 from sslcore.choices import Choice
 from sslcore.errors import RecipeError, StoreError
 from sslcore.store import Run, Task
+from sslcore.workbench.compare import PREDICTS, ensemble_title
 from sslcore.workbench.desk import Desk
 
 if TYPE_CHECKING:
@@ -374,7 +375,7 @@ class TrainDesk(Desk):
 
     def _train_run(self, run_id: int) -> Run:
         run = self.store.runs.get(run_id)
-        if run.kind != KIND:
+        if run.kind not in PREDICTS:
             raise StoreError(f"Run {run_id} is no training run: it computes {run.kind}.")
         return run
 
@@ -407,7 +408,7 @@ class TrainDesk(Desk):
         card = run_card(
             run,
             live,
-            title=titles.get(method, method),
+            title=ensemble_title(run.recipe) if "members" in run.recipe else titles.get(method, method),
             method=method,
             tasks=tuple(run.recipe.get("tasks", ())),
         )

@@ -1,7 +1,7 @@
 """The kinds of background work, one a file: each a function of a job that returns what came of it.
 
 >>> sorted(KINDS.names())
-['features', 'import', 'map', 'simulation', 'train']
+['ensemble', 'features', 'import', 'map', 'simulation', 'train']
 """
 
 from __future__ import annotations
