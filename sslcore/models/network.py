@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from sslcore.models import BACKBONES, InputSpec, TaskShape
+from sslcore.shapes import FloatArray, IntArray
 
 Trunk = Callable[[Callable[[], "Backbone"], Sequence[TaskShape]], "tuple[Backbone, list[slice]]"]
 """Makes what tasks share: from a maker of fresh backbones, a backbone and each task's slice of features."""
@@ -35,6 +36,14 @@ class Backbone(nn.Module):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
         self.spec = spec
+
+    def begin(self, prepared_N: IntArray | FloatArray, *, seed: int) -> None:
+        """What a run has the network learn of its set before the first step; nothing, for most.
+
+        Args:
+            prepared_N: The prepared items, one a row.
+            seed: Of whatever is drawn.
+        """
 
     def embed(self, view_B: Tensor) -> Tensor:
         """The view as numbers that can be mixed and nudged: itself, where it does not consist of words."""

@@ -81,7 +81,7 @@ class Pool:
     ) -> None:
         self.device = device
         self.preprocess = preprocess
-        raw = {"image": data.image_NXHW, "text": data.text_N, "feature": data.feature_ND}[preprocess.kind]
+        raw = {"image": data.image_NXHW, "text": data.text_N, "feature": data.feature_ND}[preprocess.source]
         assert raw is not None
         self.prepared: IntArray | FloatArray = preprocess.prepare(raw)
         self._on_device = (
@@ -89,7 +89,7 @@ class Pool:
             if device.type != "cpu" and self.prepared.nbytes <= ON_DEVICE_BYTES
             else None
         )
-        words = self.prepared[self.prepared > 0] if preprocess.kind == "text" else None
+        words = self.prepared[self.prepared > 0] if preprocess.source == "text" else None
         self.views = preprocess.views(
             device, None if words is None else torch.from_numpy(words.astype(np.int64)).to(device)
         )
@@ -150,4 +150,4 @@ class Pool:
             item_B = self._on_device[torch.from_numpy(row_B).to(self.device, non_blocking=True)]
         else:
             item_B = torch.from_numpy(np.asarray(self.prepared[row_B])).to(self.device, non_blocking=True)
-        return item_B.long() if self.preprocess.kind == "text" else item_B
+        return item_B.long() if self.preprocess.source == "text" else item_B

@@ -76,7 +76,7 @@ class Predictor:
     @torch.no_grad()
     def forward(self, prepared_B: Tensor) -> tuple[list[Tensor], Tensor]:
         """Logits of each task and features of a prepared batch on the device."""
-        view_B = self._views.plain(prepared_B if self.preprocess.kind != "text" else prepared_B.long())
+        view_B = self._views.plain(prepared_B.long() if self.preprocess.source == "text" else prepared_B)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             feature_BD = self.network.features(view_B)
             return self.network.classify(feature_BD), feature_BD.float()

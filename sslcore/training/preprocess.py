@@ -8,7 +8,7 @@ record.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,17 @@ from torch import Tensor
 from sslcore.augment.feature import FeatureViews
 from sslcore.augment.image import ImageViews
 from sslcore.augment.text import TextViews, hash_words
+from sslcore.augment.token import TokenViews
 from sslcore.errors import DataError, RecipeError
 from sslcore.models import InputSpec
+from sslcore.models.text_tokens import POSITIONS, Tokeniser, packaged_tokeniser
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.training.data import TrainingData
 from sslcore.training.recipe import BACKBONE_KINDS, TrainConfig
 
 TEXT_BUCKETS = 2**14
-LONGEST_TEXT = 256
+LONGEST_TEXT = 256  # words that the word network reads
+MOST_TOKENS = {"cpu": 64, "cuda": 128}  # pieces that a transformer reads: on a CPU a step must stay a second
 SAMPLE = 2048  # items that statistics are taken from
 
 
@@ -35,15 +38,17 @@ class Preprocess:
     """What is done to an item before the network.
 
     Args:
-        kind: "image", "text" or "feature": what the backbone reads.
+        kind: "image", "text" (rows of word buckets), "tokens" (rows of word pieces) or "feature": what the
+            backbone reads.
         backbone: Name of the backbone.
-        size: Side of the image in pixels, or words of a text.
+        size: Side of the image in pixels, or words or pieces of a text.
         channels: Channels of the image.
         mean: Per channel, or per feature.
         std: Per channel; one number for features.
         flips: Whether views may be mirrored.
-        buckets: Of the word hash.
+        buckets: Of the word hash, or pieces of the vocabulary.
         encoder: Which encoder gave the features.
+        tokeniser: Splits texts into word pieces; the packaged one, where a bundle brought none of its own.
     """
 
     kind: str
@@ -55,10 +60,16 @@ class Preprocess:
     flips: bool = False
     buckets: int = 0
     encoder: str = ""
+    tokeniser: Tokeniser | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def source(self) -> str:
+        """What raw items it takes: "image", "text" or "feature"."""
+        return "text" if self.kind == "tokens" else self.kind
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return asdict(self)
+        """JSON-ready values; the tokeniser is a file of its own."""
+        return {name: value for name, value in asdict(self).items() if name != "tokeniser"}
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Preprocess:
@@ -67,7 +78,7 @@ class Preprocess:
 
     def spec(self) -> InputSpec:
         """What the backbone is told of its input."""
-        dim = self.buckets if self.kind == "text" else len(self.mean)
+        dim = self.buckets if self.source == "text" else len(self.mean)
         return InputSpec(self.kind, channels=self.channels, size=self.size, dim=dim)
 
     def prepare(self, items: IntArray | FloatArray | Sequence[str]) -> IntArray | FloatArray:
@@ -78,6 +89,8 @@ class Preprocess:
         """
         if self.kind == "text":
             return hash_words(list(items), buckets=self.buckets, length=self.size)
+        if self.kind == "tokens":
+            return self._tokens().encode(list(items), length=self.size)
         array = np.asanyarray(items)
         if self.kind == "image":
             return resize(to_nxhw(array, self.channels), self.size)
@@ -91,14 +104,21 @@ class Preprocess:
 
     def views(
         self, device: torch.device, pool_W: Tensor | None = None
-    ) -> ImageViews | TextViews | FeatureViews:
+    ) -> ImageViews | TextViews | TokenViews | FeatureViews:
         """The maker of views for items that :meth:`prepare` gave."""
         mean = torch.tensor(self.mean, device=device)
         if self.kind == "image":
             return ImageViews(mean, torch.tensor(self.std, device=device), flips=self.flips)
         if self.kind == "feature":
             return FeatureViews(mean, self.std[0])
-        return TextViews(torch.zeros(1, dtype=torch.long, device=device) if pool_W is None else pool_W)
+        pool_W = torch.zeros(0, dtype=torch.long, device=device) if pool_W is None else pool_W
+        if self.kind == "text":
+            return TextViews(pool_W if len(pool_W) else pool_W.new_zeros(1))
+        known = self._tokens().vocabulary().to(device)
+        return TokenViews(known, pool_W[known.begins_V[pool_W] & ~known.special_V[pool_W]])
+
+    def _tokens(self) -> Tokeniser:
+        return self.tokeniser or packaged_tokeniser()
 
 
 def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Preprocess:
@@ -128,9 +148,7 @@ def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Prepr
         return _plan_image(data, config, backbone, on_gpu=device.type == "cuda")
     if kind == "text":
         assert data.text_N is not None
-        words = sorted(len(text.split()) for text in data.text_N[:SAMPLE])
-        size = int(np.clip(words[int(0.95 * (len(words) - 1))] * 1.2, 8, LONGEST_TEXT))
-        return Preprocess(kind, backbone, size=size, buckets=TEXT_BUCKETS)
+        return _plan_text(data.text_N, config, backbone, on_gpu=device.type == "cuda")
     assert data.feature_ND is not None
     sample_SD = np.asarray(data.feature_ND[_spread(len(data))], dtype=np.float32)
     sample_SD = sample_SD / np.maximum(np.linalg.norm(sample_SD, axis=1, keepdims=True), 1e-12)
@@ -157,6 +175,19 @@ def _plan_image(data: TrainingData, config: TrainConfig, backbone: str, *, on_gp
         std=tuple(np.maximum(sample.std((0, 2, 3)), 0.05).tolist()),
         flips=flips,
     )
+
+
+def _plan_text(text_N: Sequence[str], config: TrainConfig, backbone: str, *, on_gpu: bool) -> Preprocess:
+    sample = [text_N[row] for row in _spread(len(text_N))]
+    if backbone == "text_embedding":
+        words = sorted(len(text.split()) for text in sample)
+        size = int(np.clip(words[int(0.95 * (len(words) - 1))] * 1.2, 8, LONGEST_TEXT))
+        return Preprocess("text", backbone, size=config.text_length or size, buckets=TEXT_BUCKETS)
+    pieces = packaged_tokeniser()
+    most = MOST_TOKENS["cuda" if on_gpu else "cpu"]
+    wanted = int(np.quantile(pieces.lengths(sample, longest=most), 0.95)) if sample else most
+    size = min(config.text_length or max(wanted, 8), POSITIONS) + 1  # and the place for a mark
+    return Preprocess("tokens", backbone, size=size, buckets=pieces.size, tokeniser=pieces)
 
 
 def _spread(count: int) -> IntArray:
@@ -207,45 +238,3 @@ def resize(image_NXHW: IntArray, size: int) -> IntArray:
         scaled = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True)
         out_NXHW[start : start + len(part)] = scaled.round().clamp(0, 255).byte().numpy()
     return out_NXHW
-
-
-def word_statistics(word_NS: IntArray, buckets: int, width: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Word vectors and weights from unlabelled texts, by latent semantic analysis.
-
-    Truncated SVD of the row-normalised TF-IDF matrix; its first direction is the mean text and is left out.
-    Each direction weighs its singular value: with 10 labels a class of AG News a linear model on the vectors
-    gets 65 % so, and 56 % where all directions weigh the same.
-
-    Args:
-        word_NS: Rows of word buckets.
-        buckets: Of the word hash.
-        width: Length of a vector.
-        seed: Of the randomised SVD.
-
-    Returns:
-        Vectors ``buckets x width`` and inverse document frequencies, one per bucket.
-    """
-    from scipy.sparse import csr_matrix
-    from sklearn.preprocessing import normalize
-    from sklearn.utils.extmath import randomized_svd
-
-    word_NS = word_NS[_spread_rows(len(word_NS), 20_000)]
-    row, column = np.nonzero(word_NS)
-    count = csr_matrix(
-        (np.ones(len(row), dtype=np.float32), (row, word_NS[row, column])), shape=(len(word_NS), buckets)
-    )
-    count.sum_duplicates()
-    seen_V = np.bincount(count.indices, minlength=buckets)
-    weight_V = np.log((1 + len(word_NS)) / (1 + seen_V)).astype(np.float32) + 1
-    weight_V[seen_V == 0] = 0  # a word never met says nothing: its vector would be noise
-    scaled = count.multiply(weight_V[None]).tocsr()
-    rank = min(width + 1, min(scaled.shape) - 1)
-    vector_VD = np.zeros((buckets, width), dtype=np.float32)
-    if rank >= 2:
-        _, size_D, right_DV = randomized_svd(normalize(scaled), rank, n_iter=4, random_state=seed)
-        vector_VD[:, : rank - 1] = (right_DV[1:] * (size_D[1:] / size_D[1])[:, None]).T
-    return torch.from_numpy(vector_VD), torch.from_numpy(weight_V)
-
-
-def _spread_rows(count: int, most: int) -> IntArray:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -15,6 +15,7 @@ from sslcore.config import Config, param, parse
 from sslcore.errors import RecipeError, UnknownNameError
 from sslcore.methods import METHODS
 from sslcore.methods.supervised import SupervisedConfig
+from sslcore.models.names import PATTERN, is_library_name
 from sslcore.multitask import BALANCINGS, SHARINGS
 from sslcore.pretraining import WARM_STARTS
 from sslcore.registry import Registry
@@ -34,10 +35,21 @@ BACKBONE_KINDS = {
     "small_cnn": "image",
     "wrn_16_2": "image",
     "wrn_28_2": "image",
+    "efficientnet_lite0": "image",
     "text_embedding": "text",
+    "minilm": "text",
     "feature_mlp": "feature",
 }
 """What each backbone reads; a test holds this beside the registry, which would import torch."""
+
+
+def backbone_kind(name: str) -> str:
+    """What a backbone reads; those of libraries read images.
+
+    >>> backbone_kind("small_cnn"), backbone_kind("timm:resnet18")
+    ('image', 'image')
+    """
+    return "image" if is_library_name(name) else BACKBONE_KINDS[name]
 
 
 @dataclass(frozen=True)
@@ -46,16 +58,32 @@ class TrainConfig(Config):
 
     minutes: float = param(4.0, low=0.05, high=10_000, help="Time budget of the run.")
     steps: int | None = param(None, low=1, help="Steps of the run; where given, the time budget is not used.")
-    batch: int = param(16, low=1, high=4096, help="Labelled items in a step.")
-    unlabelled_ratio: int = param(7, low=1, high=64, help="Unlabelled items in a step per labelled one (mu).")
+    batch: int = param(0, low=0, high=4096, help="Labelled items in a step; 0: what the time allows.")
+    unlabelled_ratio: int = param(
+        0, low=0, high=64, help="Unlabelled items in a step per labelled one (mu); 0: what the time allows."
+    )
+    balanced_batches: bool = param(
+        False, help="Deal the labelled items of a step evenly over the classes; for long-tailed labels."
+    )
     learning_rate: float | None = param(
         None, low=1e-6, high=10, help="Highest learning rate; empty: what suits the network."
     )
     weight_decay: float = param(5e-4, low=0, high=1, help="Pull of the weights towards zero.")
     clip: float = param(5.0, low=0, high=1000, help="Longest gradient that is let through; 0: any.")
     ema: float = param(0.999, low=0, high=0.99999, help="How slowly the averaged weights follow.")
-    backbone: str = param("auto", choices=("auto", *BACKBONE_KINDS), help="The network that is trained.")
-    image_size: int = param(0, low=0, high=512, help="Side that images are resized to; 0: by their size.")
+    backbone: str = param(
+        "auto",
+        choices=("auto", *BACKBONE_KINDS),
+        pattern=PATTERN,
+        help="The network that is trained; any other of a library as timm:NAME or torchvision:NAME, "
+        "followed by ?pretrained=false for random weights.",
+    )
+    image_size: int = param(
+        0, low=0, high=512, help="Side that images are resized to; 0: by their size and the time."
+    )
+    text_length: int = param(
+        0, low=0, high=511, help="Words or word pieces that are read of a text; 0: by the texts' lengths."
+    )
     flips: str = param(
         "auto",
         choices=("auto", "on", "off"),
@@ -92,7 +120,7 @@ class Recipe:
 
     >>> recipe = Recipe.parse({"method": "fixmatch", "method_config": {"threshold": "0.9"}, "seed": 3})
     >>> recipe.method_config.threshold, recipe.train_config.batch
-    (0.9, 16)
+    (0.9, 0)
     >>> Recipe.parse(recipe.as_dict()) == recipe
     True
     """

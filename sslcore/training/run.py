@@ -24,8 +24,7 @@ from sslcore.errors import RecipeError, TrainingError
 from sslcore.methods import METHODS
 from sslcore.methods.base import Method, Moment
 from sslcore.models import TaskShape
-from sslcore.models.network import Network, build_network
-from sslcore.models.text_embedding import TextEmbedding
+from sslcore.models.network import Backbone, Network, build_network
 from sslcore.multitask.base import Balancing, Sharing
 from sslcore.pretraining import WARM_STARTS
 from sslcore.pretraining.base import WarmStart
@@ -37,7 +36,7 @@ from sslcore.training.ema import AveragedNetwork
 from sslcore.training.evaluation import Evaluation, probe_rows
 from sslcore.training.pool import Pool
 from sslcore.training.predictor import Predictor
-from sslcore.training.preprocess import Preprocess, plan, word_statistics
+from sslcore.training.preprocess import Preprocess, plan
 from sslcore.training.recipe import Recipe
 from sslcore.training.schedule import Budget, cosine
 from sslcore.training.tally import Tally
@@ -179,14 +178,13 @@ class _Run:
             "sharing_config": self.recipe.sharing_config.as_dict(),
             "kinds": [shape.kind for shape in self.shapes],
         }
-        for backbone in network.backbone.modules():
-            if isinstance(backbone, TextEmbedding):
-                prepared: IntArray = np.asarray(self.pool.prepared, dtype=np.int32)
-                vectors = word_statistics(prepared, self.preprocess.buckets, backbone.width, self.recipe.seed)
-                backbone.warm_start(*vectors)
         if self.preprocess.kind == "image":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network.to(self.device).train()
+        network = network.to(self.device).train()
+        for backbone in network.backbone.modules():
+            if isinstance(backbone, Backbone):
+                backbone.begin(self.pool.prepared, seed=self.recipe.seed)
+        return network
 
     def _warming(self) -> Warming | None:
         if self.recipe.warm_start == "none":
