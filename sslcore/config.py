@@ -19,6 +19,7 @@ FixMatchConfig(threshold=0.9)
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -36,13 +37,24 @@ def param(
     low: float | None = None,
     high: float | None = None,
     choices: Sequence[Any] = (),
+    pattern: str = "",
     help: str,
     paper: str = "",
 ) -> Any:
-    """A dataclass field with its range (both ends included), its choices, its help and its source."""
+    """A dataclass field with its range (both ends included), its choices, its help and its source.
+
+    Where there is a ``pattern``, a string that matches the whole of it is as good as one of the choices.
+    """
     return dataclasses.field(
         default=default,
-        metadata={"low": low, "high": high, "choices": tuple(choices), "help": help, "paper": paper},
+        metadata={
+            "low": low,
+            "high": high,
+            "choices": tuple(choices),
+            "pattern": pattern,
+            "help": help,
+            "paper": paper,
+        },
     )
 
 
@@ -58,6 +70,7 @@ class Param:
     choices: tuple[Any, ...]
     help: str
     paper: str
+    pattern: str = ""  # what other values than the choices look like; "" where there are none
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,7 @@ def describe(config: type[Config]) -> list[Param]:
                 choices=tuple(m.get("choices", ())),
                 help=m.get("help", ""),
                 paper=m.get("paper", ""),
+                pattern=m.get("pattern", ""),
             )
         )
     return rows
@@ -152,7 +166,9 @@ def _check(owner: str, field: dataclasses.Field[Any], kind: tuple[type, bool], v
         raise ConfigError(
             f"{where} must be {kind[0].__name__}. Received: {value!r} ({type(value).__name__}).{tail}"
         )
-    if m.get("choices") and value not in m["choices"]:
+    pattern = m.get("pattern", "")
+    free = bool(pattern) and isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    if m.get("choices") and value not in m["choices"] and not free:
         raise ConfigError(f"{where} must be one of {list(m['choices'])}. Received: {value!r}.{tail}")
     low, high = m.get("low"), m.get("high")
     too_low = low is not None and not value >= low

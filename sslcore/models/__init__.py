@@ -7,15 +7,36 @@ there is; the first look-up does.
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sslcore.registry import Registry
+from sslcore.config import Config
+from sslcore.models.names import LIBRARIES, is_library_name, parse_name
+from sslcore.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from sslcore.models.network import Backbone
 
-BACKBONES: Registry[type[Backbone]] = Registry("backbone", "sslcore.models")
+
+class Backbones(Registry["type[Backbone]"]):
+    """The networks registered here, and those of libraries by names such as ``timm:resnet18``."""
+
+    def __getitem__(self, name: str) -> Entry[type[Backbone]]:
+        """The entry of a name; one of a library is made on the spot."""
+        if ":" not in name:
+            return super().__getitem__(name)
+        held = parse_name(name)
+        module = importlib.import_module(LIBRARIES[held.library])
+        value: type[Backbone] = module.backbone(name)
+        title, text = f"{held.model} ({held.library})", (module.__doc__ or "").strip()
+        return Entry(name, "image", title, "", value, Config, module.__name__, text)
+
+    def __contains__(self, name: object) -> bool:
+        return is_library_name(name) or super().__contains__(name)
+
+
+BACKBONES = Backbones("backbone", "sslcore.models")
 
 
 @dataclass(frozen=True)
@@ -52,9 +73,12 @@ class InputSpec:
         channels: Channels of an image.
         size: Side of an image in pixels, or words of a text.
         dim: Length of a feature vector, or buckets of the word hash.
+        pretrained: Whether a pretrained network is to come with its weights; not so where trained ones are
+            about to be put into it.
     """
 
     kind: str
     channels: int = 1
     size: int = 28
     dim: int = 0
+    pretrained: bool = True

@@ -7,6 +7,8 @@ of the pixels; on one core this is a third of the step.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from sslcore.models import BACKBONES, InputSpec
@@ -18,6 +20,7 @@ class SmallCNN(Backbone):
     """Three convolution stages and global average pooling; features of length 128."""
 
     width = 128
+    sizes: ClassVar[tuple[int, int]] = (8, 32)  # it sees 18 pixels at a time: of a larger image too little
 
     def __init__(self, spec: InputSpec) -> None:
         super().__init__(spec)

@@ -7,6 +7,8 @@ as in the FixMatch code. Batch-norm momentum is 0.1, torch's default, because sh
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,6 +36,7 @@ class WideResNet(Backbone):
 
     depth = 16
     widen = 2
+    sizes: ClassVar[tuple[int, int]] = (16, 64)
 
     def __init__(self, spec: InputSpec) -> None:
         super().__init__(spec)
@@ -82,3 +85,4 @@ class WideResNet28x2(WideResNet):
     """1.5 million weights: the network of the published CIFAR-10 figures; needs a GPU."""
 
     depth = 28
+    sizes = (16, 128)

@@ -1,6 +1,7 @@
 """From raw items to what the network is fed: the same in training, at prediction and in an exported model.
 
-Images: resized with antialiasing to a square, normalised by the set's channel statistics. Texts: rows of
+Images: brought to a square with antialiasing, normalised by the set's channel statistics or as the weights of
+a pretrained network want it. Texts: rows of
 hashed words. Features: brought to unit length, centred, and to unit spread. All of it is in one JSON-ready
 record.
 """
@@ -13,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sslcore.augment.feature import FeatureViews
@@ -21,16 +21,18 @@ from sslcore.augment.image import ImageViews
 from sslcore.augment.text import TextViews, hash_words
 from sslcore.augment.token import TokenViews
 from sslcore.errors import DataError, RecipeError
-from sslcore.models import InputSpec
+from sslcore.models import BACKBONES, InputSpec
 from sslcore.models.text_tokens import POSITIONS, Tokeniser, packaged_tokeniser
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.training.data import TrainingData
-from sslcore.training.recipe import BACKBONE_KINDS, TrainConfig
+from sslcore.training.recipe import TrainConfig, backbone_kind
+from sslcore.training.squares import resize, to_nxhw
 
 TEXT_BUCKETS = 2**14
 LONGEST_TEXT = 256  # words that the word network reads
 MOST_TOKENS = {"cpu": 64, "cuda": 128}  # pieces that a transformer reads: on a CPU a step must stay a second
 SAMPLE = 2048  # items that statistics are taken from
+MOST_VALUES = 2**26  # of images: a quarter of a gigabyte of floats
 
 
 @dataclass(frozen=True)
@@ -127,20 +129,12 @@ def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Prepr
     Raises:
         RecipeError: The network wished for cannot read this set.
     """
-    there = {
-        "image": data.image_NXHW is not None,
-        "feature": data.feature_ND is not None,
-        "text": data.text_N is not None,
-    }
+    there = kinds_there(data)
     backbone = config.backbone
     if backbone == "auto":
-        # texts: 40 labels teach a network on good frozen features far more than one on raw words
-        kind = next(kind for kind in ("image", "feature", "text") if there[kind])
-        on_gpu = device.type == "cuda"
-        backbone = {"image": "wrn_28_2" if on_gpu else "small_cnn", "feature": "feature_mlp"}.get(
-            kind, "text_embedding"
-        )
-    kind = BACKBONE_KINDS[backbone]
+        first = next(kind for kind, held in there.items() if held)
+        backbone = auto_backbone(first, on_gpu=device.type == "cuda")
+    kind = backbone_kind(backbone)
     if not there[kind]:
         has = ", ".join(name for name in there if there[name])
         raise RecipeError(f"The backbone {backbone!r} reads {kind}s; this run has: {has}. Choose 'auto'.")
@@ -157,6 +151,25 @@ def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Prepr
     return Preprocess(kind, backbone, mean=tuple(mean_D.tolist()), std=(spread,), encoder=data.encoder)
 
 
+def kinds_there(data: TrainingData) -> dict[str, bool]:
+    """Which kinds of items a run has, in the order in which "auto" prefers them.
+
+    Texts come last: 40 labels teach a network on good frozen features far more than one on raw words.
+    """
+    return {
+        "image": data.image_NXHW is not None,
+        "feature": data.feature_ND is not None,
+        "text": data.text_N is not None,
+    }
+
+
+def auto_backbone(kind: str, *, on_gpu: bool) -> str:
+    """The network that "auto" means for a kind of items."""
+    if kind == "image":
+        return "wrn_28_2" if on_gpu else "small_cnn"
+    return "feature_mlp" if kind == "feature" else "text_embedding"
+
+
 def _plan_image(data: TrainingData, config: TrainConfig, backbone: str, *, on_gpu: bool) -> Preprocess:
     assert data.image_NXHW is not None
     _, channels, height, width = data.image_NXHW.shape
@@ -164,15 +177,23 @@ def _plan_image(data: TrainingData, config: TrainConfig, backbone: str, *, on_gp
     size = config.image_size
     if size == 0:
         size = 16 if side < 16 else 28 if side <= 28 else 64 if on_gpu and side >= 64 else 32
-    sample = resize(np.asarray(data.image_NXHW[_spread(len(data))]), size) / 255.0
+    wanted = getattr(BACKBONES[backbone].value, "normalisation", None)
+    if wanted is not None:
+        # grey images are repeated to three channels behind the views: one mean stands for all three
+        mean, std = (values if channels == 3 else (sum(values) / 3,) for values in wanted)
+    else:
+        row_S = _spread(len(data))[:: max(1, channels * size**2 * SAMPLE // MOST_VALUES)]
+        sample = resize(np.asarray(data.image_NXHW[row_S]), size).astype(np.float32) / 255.0
+        mean = tuple(sample.mean((0, 2, 3), dtype=np.float64).tolist())
+        std = tuple(np.maximum(sample.std((0, 2, 3), dtype=np.float64), 0.05).tolist())
     flips = channels == 3 if config.flips == "auto" else config.flips == "on"
     return Preprocess(
         "image",
         backbone,
         size=size,
         channels=channels,
-        mean=tuple(sample.mean((0, 2, 3)).tolist()),
-        std=tuple(np.maximum(sample.std((0, 2, 3)), 0.05).tolist()),
+        mean=mean,
+        std=std,
         flips=flips,
     )
 
@@ -192,49 +213,3 @@ def _plan_text(text_N: Sequence[str], config: TrainConfig, backbone: str, *, on_
 
 def _spread(count: int) -> IntArray:
     return np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
-
-
-def to_nxhw(image: IntArray, channels: int) -> IntArray:
-    """uint8 images as N x X x H x W with the wished number of channels.
-
-    Args:
-        image: N x H x W (grey), N x X x H x W or N x H x W x X.
-        channels: 1 or 3; colour is turned to grey by its luma, grey is repeated.
-
-    Raises:
-        DataError: No such shape, or not uint8.
-
-    >>> to_nxhw(np.zeros((2, 8, 8, 3), dtype=np.uint8), 1).shape
-    (2, 1, 8, 8)
-    """
-    if image.dtype != np.uint8 or image.ndim not in (3, 4):
-        raise DataError(
-            "Images must be uint8 of shape N x H x W, N x X x H x W or N x H x W x X. "
-            f"Received: {image.dtype} of shape {image.shape}."
-        )
-    if image.ndim == 3:
-        image = image[:, None]
-    elif image.shape[1] not in (1, 3) and image.shape[3] in (1, 3):
-        image = image.transpose(0, 3, 1, 2)
-    if image.shape[1] == channels:
-        return image
-    if channels == 3:
-        return np.repeat(image[:, :1], 3, axis=1)
-    luma_NHW = np.tensordot(image[:, :3].astype(np.float32), [0.299, 0.587, 0.114], axes=(1, 0))
-    return luma_NHW.round().astype(np.uint8)[:, None]
-
-
-def resize(image_NXHW: IntArray, size: int) -> IntArray:
-    """uint8 images as squares of side ``size``; as they are where they are that already.
-
-    >>> resize(np.full((1, 1, 8, 4), 7, dtype=np.uint8), 2).tolist()
-    [[[[7, 7], [7, 7]]]]
-    """
-    if image_NXHW.shape[2:] == (size, size):
-        return image_NXHW
-    out_NXHW = np.empty((*image_NXHW.shape[:2], size, size), dtype=np.uint8)
-    for start in range(0, len(image_NXHW), 512):
-        part = torch.from_numpy(np.array(image_NXHW[start : start + 512])).float()
-        scaled = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True)
-        out_NXHW[start : start + len(part)] = scaled.round().clamp(0, 255).byte().numpy()
-    return out_NXHW

@@ -39,6 +39,7 @@ from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import Preprocess, plan
 from sslcore.training.recipe import Recipe
 from sslcore.training.schedule import Budget, cosine
+from sslcore.training.sizing import settle
 from sslcore.training.tally import Tally
 from sslcore.training.warming import Warming
 from sslcore.transfer.base import Transfer, split_decay
@@ -107,7 +108,7 @@ def train(
     on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = list(range(torch.cuda.device_count())) if on_gpu else []
     with torch.random.fork_rng(devices=devices):  # the caller's random numbers stay theirs
-        run = _Run(recipe, data, reporter, folder)
+        run = _Run(settle(recipe, data, folder, resume=resume), data, reporter, folder)
         if resume:
             run.load()
         return run.go()

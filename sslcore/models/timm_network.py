@@ -1,0 +1,99 @@
+"""Any image network of timm by its name (Wightman 2019, doi:10.5281/zenodo.4414861).
+
+``timm:NAME`` with the weights that timm offers, ``timm:NAME?pretrained=false`` with random ones. Pretrained
+networks get pixels normalised as timm's configuration of them says.
+"""
+
+from __future__ import annotations
+
+import difflib
+import socket
+import urllib.request
+from functools import cache
+from typing import Any, ClassVar
+
+from sslcore.errors import SourceUnavailableError, UnknownNameError
+from sslcore.models import InputSpec
+from sslcore.models.image_trunk import ImageTrunk, cut
+from sslcore.models.names import parse_name
+from sslcore.models.network import Backbone
+
+
+class TimmNetwork(ImageTrunk):
+    """A network of timm; its subclasses say which."""
+
+    name: ClassVar[str] = ""
+
+    def __init__(self, spec: InputSpec) -> None:
+        import timm
+
+        model = parse_name(self.name).model
+        config = timm.get_pretrained_cfg(model, allow_unregistered=False)
+        settings: dict[str, Any] = {"num_classes": 0}
+        if config.fixed_input_size:
+            settings["img_size"] = spec.size
+        wanted = self.pretrained and spec.pretrained
+        if wanted and not _within_reach(config.hf_hub_id):
+            raise SourceUnavailableError(no_weights(self.name, OSError("no connection")))
+        try:
+            network = timm.create_model(model, pretrained=wanted, **settings)
+        except Exception as error:  # no network, no such file, no room: the library raises what it meets
+            raise SourceUnavailableError(no_weights(self.name, error)) from None
+        super().__init__(spec, *cut(network, spec.size, self.name))
+
+
+@cache
+def backbone(name: str) -> type[Backbone]:
+    """The class of backbones of a name such as ``timm:resnet18``.
+
+    Raises:
+        UnknownNameError: timm has no such network; the message names near ones.
+    """
+    import timm
+
+    held = parse_name(name)
+    plain = held.model.split(".")[0]
+    if not timm.is_model(plain):
+        near = difflib.get_close_matches(plain, timm.list_models(), n=3)
+        hint = f" Did you mean: {', '.join(near)}?" if near else " `timm.list_models()` lists them."
+        raise UnknownNameError(f"timm has no network {held.model!r}.{hint}")
+    config = timm.get_pretrained_cfg(held.model, allow_unregistered=False)
+    trained = held.pretrained and config is not None and config.has_weights
+    if held.pretrained and not trained:
+        raise UnknownNameError(
+            f"timm has no weights for {held.model!r}. Expected: {name}?pretrained=false, for random ones, "
+            "or a network that has weights."
+        )
+    side = int(config.input_size[-1])
+    traits: dict[str, Any] = {
+        "name": name,
+        "pretrained": trained,
+        "normalisation": (tuple(config.mean), tuple(config.std)) if trained else None,
+        "sizes": (64, max(64, side)),
+        "__doc__": f"{held.model} of timm.",
+    }
+    return type("TimmNetwork_" + plain, (TimmNetwork,), traits)
+
+
+def _within_reach(repository: str | None) -> bool:
+    """Whether a download has a chance: the hub's client would try for three quarters of a minute."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if urllib.request.getproxies():
+        return True
+    if repository and isinstance(try_to_load_from_cache(repository, "model.safetensors"), str):
+        return True
+    try:
+        return bool(socket.getaddrinfo("huggingface.co", 443))
+    except OSError:
+        return False
+
+
+def no_weights(name: str, error: Exception) -> str:
+    """What to tell where weights cannot be had."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return (
+        f"The weights of {name!r} are not on this machine and cannot be downloaded ({reason[:200]}). "
+        "Without a network there are: efficientnet_lite0, whose weights are installed; small_cnn, wrn_16_2 "
+        f"and wrn_28_2, which need none; and {name.partition('?')[0]}?pretrained=false, from random weights."
+    )
