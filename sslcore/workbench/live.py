@@ -79,28 +79,37 @@ class Live:
     def snapshot(self, task_id: int) -> Snapshot:
         """The newest finished snapshot of a task; made on the spot where there is none yet."""
         held = self._snapshots.get(task_id)
-        if held is None and self._fits_later:
-            with self._refitting:
-                self._state.update()
-                self._publish_first()
+        while held is None:
+            # while the background makes the first one, look again and again: of a large set it tells what
+            # people said long before its first fit is over
+            if self._refitting.acquire(timeout=0.02):
+                try:
+                    if task_id not in self._snapshots:
+                        self._take_in()
+                    return self._snapshots[task_id]
+                finally:
+                    self._refitting.release()
             held = self._snapshots.get(task_id)
-        if held is None:
-            self.refresh()
-            held = self._snapshots[task_id]
         return held
 
     def refresh(self) -> bool:
         """Takes in all facts there are and publishes; returns whether anything changed."""
         with self._refitting:
-            start = time.perf_counter()
-            self.error = None
-            self._state.update()
-            if self._fits_later:
-                self._publish_first()
-            changed = False
-            for task_id, state in list(self._state.tasks.items()):
-                changed |= self._publish(task_id, state, start)
-            return changed
+            return self._take_in(large=True)
+
+    def _take_in(self, *, large: bool = False) -> bool:
+        """Publishes what the store says now; ``large``: fits also where that takes long."""
+        start = time.perf_counter()
+        self.error = None
+        self._state.update()
+        if self._fits_later:
+            self._publish_first()
+            if not large:
+                return True
+        changed = False
+        for task_id, state in list(self._state.tasks.items()):
+            changed |= self._publish(task_id, state, start)
+        return changed
 
     def wait(self, task_id: int, *, version: int, seconds: float = 5.0) -> Snapshot:
         """The first snapshot that has seen annotation ``version``, or the newest after ``seconds``."""
