@@ -92,6 +92,7 @@ class Network(nn.Module):
 
     Attributes:
         made_by: How the tasks share it, as data, for whoever has to build it again.
+        warm: Whether a warm start has taught the backbone.
 
     >>> import torch
     >>> from sslcore.models import InputSpec
@@ -107,6 +108,7 @@ class Network(nn.Module):
         self.backbone = backbone
         self.slices = list(slices) if slices is not None else [slice(0, backbone.width)] * len(outputs)
         self.made_by: dict[str, Any] = {}
+        self.warm = False
         widths = [part.stop - part.start for part in self.slices]
         self.heads = nn.ModuleList(
             [nn.Linear(width, count) for width, count in zip(widths, outputs, strict=True)]

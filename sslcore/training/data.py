@@ -72,6 +72,8 @@ class TrainingData:
             of pseudo-labels; never for a decision.
         excluded_N: True for rows that take no part in training (flagged, unreadable); they are predicted.
         baseline_accuracy: Audit accuracy of the supervised head per task, to compare a run with.
+        soft_target: A teacher's probabilities ``NC`` per task, for distillation; rows of NaN or zeros where
+            it says nothing.
         encoder: Name of the encoder behind ``feature_ND``, kept in the bundle.
     """
 
@@ -84,6 +86,7 @@ class TrainingData:
     excluded_N: BoolArray | None = None
     baseline_accuracy: Mapping[str, float] | None = None
     encoder: str = ""
+    soft_target: Mapping[str, FloatArray] | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in ("image", "text"):
@@ -99,6 +102,7 @@ class TrainingData:
             if values is not None
         }
         sizes |= {f"labels of task {task.name!r}": len(task.label_N) for task in self.tasks}
+        sizes |= {f"teacher of task {name!r}": len(soft) for name, soft in (self.soft_target or {}).items()}
         sizes |= {f"key of task {name!r}": len(key) for name, key in (self.key_N or {}).items()}
         if len(set(sizes.values())) > 1:
             raise DataError(f"All arrays must have one row per item. Received: {sizes}.")

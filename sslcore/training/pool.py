@@ -100,7 +100,7 @@ class Pool:
         self.free_row_U: IntArray = np.flatnonzero(free_N)
         label_TN = np.stack([np.asarray(task.label_N, dtype=np.int64) for task in tasks])
         label_TN[:, ~free_N] = UNLABELLED
-        self._label_TN = torch.from_numpy(label_TN)
+        self.label_TN = torch.from_numpy(label_TN)
         labelled, unlabelled = sizes
         share = [labelled // len(tasks) + (index < labelled % len(tasks)) for index in range(len(tasks))]
         self._labelled = []
@@ -123,7 +123,7 @@ class Pool:
         """
         row_B = np.concatenate([stream.deal(step) for stream in self._labelled])
         labelled_B = self.views.weak(self.fetch(row_B), dice)
-        label_TB = self._label_TN[:, row_B].to(self.device, non_blocking=True)
+        label_TB = self.label_TN[:, row_B].to(self.device, non_blocking=True)
         row_U = self._unlabelled.deal(step) if names else np.zeros(0, dtype=np.int64)
         views: dict[str, Tensor] = {}
         if names:

@@ -22,7 +22,7 @@ from torch import Tensor
 from sslcore.augment.dice import Dice
 from sslcore.errors import RecipeError, TrainingError
 from sslcore.methods import METHODS
-from sslcore.methods.base import Method, Moment
+from sslcore.methods.base import Diagnostics, Method, Moment
 from sslcore.models import TaskShape
 from sslcore.models.network import Backbone, Network, build_network
 from sslcore.multitask.base import Balancing, Sharing
@@ -34,6 +34,7 @@ from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device, choose_precision
 from sslcore.training.ema import AveragedNetwork
 from sslcore.training.evaluation import Evaluation, probe_rows
+from sslcore.training.optimiser import PartlyAdaptive
 from sslcore.training.pool import Pool
 from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import Preprocess, plan
@@ -42,7 +43,7 @@ from sslcore.training.schedule import Budget, cosine
 from sslcore.training.sizing import settle
 from sslcore.training.tally import Tally
 from sslcore.training.warming import Warming
-from sslcore.transfer.base import Transfer, split_decay
+from sslcore.transfer.base import Source, Transfer, split_decay
 
 CHECKPOINT = "checkpoint.safetensors"
 COLLAPSE = 3.0  # a class given this many times as often as its prior says is a collapse
@@ -146,6 +147,7 @@ class _Run:
             seed=recipe.seed,
             device=self.device,
         )
+        self.no_row_U = torch.zeros(0, dtype=torch.long, device=self.device)
         self.method_views = self.method.views if len(self.pool.free_row_U) else []
         self.network = self._network()
         self.step = 0
@@ -155,6 +157,7 @@ class _Run:
         key_TN = [self._key(task.name) for task in self.tasks]
         self.tally = Tally(self.shapes, key_TN, self.device)
         self.bad_step = torch.full((), -1, device=self.device)
+        self.transfer.meet(self._source())
         self.warming = self._warming()
         minutes = config.minutes * 60 * (1 - (self.warming.warm.config.share if self.warming else 0))
         self.budget = Budget(total=config.steps or 1000, seconds=minutes, fixed=config.steps is not None)
@@ -201,7 +204,9 @@ class _Run:
         """All that starts from the network's weights: again after a warm start."""
         config = self.recipe.train_config
         torch.manual_seed(self.recipe.seed + 1)
-        self.transfer.prepare(self.network)
+        if self.warming is None:  # before it is over nothing may be frozen or wrapped
+            self.network.warm = self.recipe.warm_start != "none"
+            self.transfer.prepare(self.network)
         self.method.own.clear()
         self.method.build(self.network)
         for part in (self.method, self.balancing, self.transfer):
@@ -216,12 +221,24 @@ class _Run:
         images = self.preprocess.kind == "image"
         rate = config.learning_rate or (0.03 if images else 0.01)
         groups = self.transfer.groups(self.network, rate, config.weight_decay)
-        beside = [*self.method.own.parameters(), *self.balancing.own.parameters()]
-        groups += split_decay(beside, config.weight_decay)
+        groups += self.method.groups(rate, config.weight_decay)
+        groups += split_decay([*self.balancing.own.parameters()], config.weight_decay)
         # not Adam, on features either: it gives every direction the same pull, noise as much as signal, and
         # with 4 labels a class that costs a linear network 25 points (BBC News, TF-IDF+SVD: 0.80 to 0.49)
         held = [group for group in groups if group["params"]]
-        return torch.optim.SGD(held, lr=rate, momentum=0.9, nesterov=True), rate
+        return PartlyAdaptive(held, lr=rate, momentum=0.9, nesterov=True), rate
+
+    def _source(self) -> Source:
+        """The set, for transfer modes that draw items of their own."""
+
+        def view(name: str, row_B: IntArray, dice: Dice) -> Tensor:
+            return self.pool.view(name, self.pool.fetch(row_B), dice)
+
+        names = [task.name for task in self.tasks]
+        soft_TNC = [(self.data.soft_target or {}).get(name) for name in names]
+        return Source(
+            self.pool.label_TN.numpy(), self.pool.free_row_U, soft_TNC, view, self.recipe.seed, names
+        )
 
     def _weights(self) -> list[torch.nn.Parameter]:
         """All that is trained: the network, and what method and balancing put beside it for the run."""
@@ -316,14 +333,19 @@ class _Run:
         torch.manual_seed(
             self.recipe.seed * 1_000_003 + self.step
         )  # dropout inside networks, where there is any
-        batch = self.pool.batch(self.step, self.method_views, self.dice)
         done = self.budget.done(self.step)
         moment = Moment(step=self.step, done=done, teacher=self.average.network)
         self.transfer.at(self.network, done)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * group["scale"] * cosine(done)
+        if self.transfer.alone(done):
+            self._step_alone(moment)
+            return
+        batch = self.pool.batch(self.step, self.method_views, self.dice)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            drawn = self.transfer.loss(self.network, moment)
             loss_T, beside, told = self.method.losses(self.network, batch, moment, self.dice.rng)
+        beside = beside if drawn is None else beside + drawn
         for penalty in (self.sharing.penalty(self.network.backbone), self.transfer.penalty(self.network)):
             beside = beside if penalty is None else beside + penalty
         self.optimiser.zero_grad(set_to_none=True)
@@ -335,6 +357,23 @@ class _Run:
         first_bad = ~torch.isfinite(total) & (self.bad_step < 0)
         self.bad_step = torch.where(first_bad, self.step, self.bad_step)
         self.tally.add(told, total, batch.row_U)
+        self.step += 1
+
+    def _step_alone(self, moment: Moment) -> None:
+        """A step in which only the transfer mode learns."""
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            loss = self.transfer.loss(self.network, moment)
+        assert loss is not None
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.train_config.clip > 0:
+            torch.nn.utils.clip_grad_norm_(self._weights(), self.recipe.train_config.clip)
+        self.optimiser.step()
+        self.average.update(self.step)
+        total = loss.detach()
+        self.bad_step = torch.where(~torch.isfinite(total) & (self.bad_step < 0), self.step, self.bad_step)
+        zero = torch.zeros_like(total)
+        self.tally.add(Diagnostics(zero, zero, total), total, self.no_row_U)
         self.step += 1
 
     # -- evaluation ----------------------------------------------------------------------------------------
@@ -505,8 +544,9 @@ class _Run:
                 f"Expected: {here[differing[0]]}. Received: {there[differing[0]]}. "
                 "Start a new run instead of resuming this one."
             )
-        if facts.get("phase", "learn") == "learn":
+        if facts.get("phase", "learn") == "learn" and self.warming is not None:
             self.warming = None
+            self.average, self.predictor, self.optimiser, self.rate = self._prepare()
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {

@@ -6,15 +6,42 @@ one again, so that an exported model needs nothing of the mode.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config
+from sslcore.errors import RecipeError
+from sslcore.shapes import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from sslcore.augment.dice import Dice
+    from sslcore.methods.base import Moment
     from sslcore.models.network import Network
+
+
+@dataclass(frozen=True)
+class Source:
+    """The set, for the modes that draw items of their own.
+
+    Args:
+        label_TN: Labels of each task that may be trained on, ``-1`` elsewhere.
+        free_row_U: Rows that may be trained on without their labels: neither audited nor excluded.
+        soft_TNC: A teacher's probabilities of each task, None where there are none.
+        view: Makes the view of a name for some rows: ``view("weak", row_B, dice)``.
+        seed: Everything random follows from it and the step.
+        tasks: Names of the tasks.
+    """
+
+    label_TN: IntArray
+    free_row_U: IntArray
+    soft_TNC: Sequence[FloatArray | None]
+    view: Callable[[str, IntArray, Dice], Tensor]
+    seed: int
+    tasks: Sequence[str]
 
 
 class Transfer:
@@ -30,6 +57,13 @@ class Transfer:
     def __init__(self, config: Config) -> None:
         self.config: Any = config
         self.state: dict[str, Tensor] = {}
+
+    def meet(self, source: Source) -> None:
+        """Told once, before :meth:`prepare`, where items come from.
+
+        Raises:
+            RecipeError: The set lacks what the mode learns from.
+        """
 
     def to(self, device: torch.device) -> None:
         """Moves the state to a device."""
@@ -62,8 +96,44 @@ class Transfer:
         """A loss on the weights; None where there is none."""
         return None
 
+    def loss(self, network: Network, at: Moment) -> Tensor | None:
+        """A loss on items that the mode draws itself; None where it has none, or none any more."""
+        return None
+
+    def alone(self, done: float) -> bool:
+        """Whether only :meth:`loss` is learned in this step, and nothing of the method."""
+        return False
+
     def finish(self, network: Network) -> None:
         """Makes the network a plain one again, at the end of a run."""
+
+
+def knows(network: Network) -> bool:
+    """Whether its weights were learned: packaged ones, word vectors of the set, or by a warm start."""
+    from sslcore.models.network import Backbone
+
+    if network.warm or network.backbone.spec.kind == "text":
+        return True
+    return any(part.pretrained for part in network.backbone.modules() if isinstance(part, Backbone))
+
+
+def need_knowledge(network: Network, mode: str, *, features_will_do: bool = False) -> None:
+    """Refuses a network that starts from random weights.
+
+    Args:
+        network: The network.
+        mode: What asks, for the message.
+        features_will_do: Whether reading frozen features is knowledge enough.
+
+    Raises:
+        RecipeError: It knows nothing.
+    """
+    if knows(network) or (features_will_do and network.backbone.spec.kind == "feature"):
+        return
+    raise RecipeError(
+        f"{mode} keeps what the network already knows, and this one starts from random weights. Choose a "
+        "pretrained backbone (efficientnet_lite0, minilm), a warm start, or transfer 'finetune'."
+    )
 
 
 def split_decay(weights: list[Any], decay: float, scale: float = 1.0) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config, param
 from sslcore.transfer import TRANSFERS
-from sslcore.transfer.base import Transfer, split_decay
+from sslcore.transfer.base import Transfer
+from sslcore.transfer.falling import falling_rates
 
 if TYPE_CHECKING:
     from sslcore.models.network import Network
@@ -41,11 +42,4 @@ class Finetune(Transfer):
         """One pair of groups a part where the backbone is pretrained, else one pair."""
         if not network.backbone.pretrained:
             return super().groups(network, rate, decay)
-        found, seen = split_decay(list(network.heads.parameters()), decay), set[int]()
-        for depth, part in enumerate(reversed(network.backbone.parts())):
-            fresh = [w for w in part.parameters() if w.requires_grad and id(w) not in seen]
-            seen |= {id(weight) for weight in fresh}
-            found += split_decay(fresh, decay, self.config.fall**depth)
-        rest = [w for w in network.backbone.parameters() if w.requires_grad and id(w) not in seen]
-        found += split_decay(rest, decay, self.config.fall ** len(network.backbone.parts()))
-        return [group for group in found if group["params"]]
+        return falling_rates(network, decay, fall=self.config.fall)

@@ -1,0 +1,37 @@
+"""Learning rates that fall from the output to the input, part by part (Howard & Ruder 2018)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sslcore.transfer.base import split_decay
+
+if TYPE_CHECKING:
+    from sslcore.models.network import Network
+
+
+def falling_rates(network: Network, decay: float, *, fall: float, scale: float = 1.0) -> list[dict[str, Any]]:
+    """Optimiser groups: heads at the full rate, the k-th part from the output at ``scale * fall^k`` of it.
+
+    Args:
+        network: Only its weights that are open are taken.
+        decay: Weight decay of matrices.
+        fall: Rate of a part beside that of the part after it.
+        scale: Rate of the last part beside that of the heads.
+
+    >>> from sslcore.models import InputSpec
+    >>> from sslcore.models.network import build_network
+    >>> network = build_network("small_cnn", InputSpec("image"), [2])
+    >>> groups = falling_rates(network, 0.0, fall=0.5, scale=0.5)
+    >>> sorted({group["scale"] for group in groups}, reverse=True)  # the mean over positions has no weights
+    [1.0, 0.25, 0.125, 0.0625]
+    """
+    found, seen = split_decay(list(network.heads.parameters()), decay), set[int]()
+    parts = network.backbone.parts()
+    for depth, part in enumerate(reversed(parts)):
+        fresh = [w for w in part.parameters() if w.requires_grad and id(w) not in seen]
+        seen |= {id(weight) for weight in fresh}
+        found += split_decay(fresh, decay, scale * fall**depth)
+    rest = [w for w in network.backbone.parameters() if w.requires_grad and id(w) not in seen]
+    found += split_decay(rest, decay, scale * fall ** len(parts))
+    return [group for group in found if group["params"]]
