@@ -118,6 +118,8 @@ class Method(ABC):
         learn_views: Views that get a gradient.
         target_views: Views that only give targets, by the network itself.
         teacher_views: Views that only give targets, by the averaged network.
+        one_device: Why it cannot learn on several devices at once, "" where it can: its state is then the
+            mean over them, which fits moving averages and no memory of single items.
         state: Tensors that survive a step, by name; saved in every checkpoint.
         own: Modules beside the network's, made by :meth:`build`; trained, saved and restored with them, and
             left behind when the run is over.
@@ -126,6 +128,7 @@ class Method(ABC):
     learn_views: ClassVar[tuple[str, ...]] = ()
     target_views: ClassVar[tuple[str, ...]] = ()
     teacher_views: ClassVar[tuple[str, ...]] = ()
+    one_device: ClassVar[str] = ""
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
         import torch
@@ -148,6 +151,21 @@ class Method(ABC):
 
     def build(self, network: Network) -> None:  # noqa: B027 (most methods own nothing)
         """Fills :attr:`own` with what goes on top of this network, its first weights drawn by torch."""
+
+    def groups(self, rate: float, decay: float) -> list[dict[str, Any]]:
+        """Groups of the own modules' weights for the optimiser.
+
+        Args:
+            rate: The run's highest learning rate.
+            decay: The run's weight decay.
+
+        Returns:
+            Groups with ``params``, ``weight_decay`` and ``scale``, the factor on the schedule's rate; and
+            ``adaptive``, beta_1, where they are to move by Adam.
+        """
+        from sslcore.transfer.base import split_decay
+
+        return split_decay([*self.own.parameters()], decay)
 
     def to(self, device: torch.device) -> None:
         """Moves the state and the own modules to a device."""
@@ -276,4 +294,8 @@ class Method(ABC):
         The loop asks this of the audit split, whose items are never trained on. Reads the state, never
         changes it.
         """
+        return None
+
+    def thresholds(self, task: int) -> Tensor | None:
+        """The confidence ``C`` that an answer of each class needs now; None where there is no such bar."""
         return None

@@ -35,6 +35,7 @@ from sslcore.training.device import choose_device, choose_precision
 from sslcore.training.ema import AveragedNetwork
 from sslcore.training.evaluation import Evaluation, probe_rows
 from sslcore.training.optimiser import PartlyAdaptive
+from sslcore.training.optimiser import PartlyAdaptive
 from sslcore.training.pool import Pool
 from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import Preprocess, plan
