@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sslcore.errors import ConfigError, DataError, UnsafePathError
+from sslcore.framing import framed
 
 IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 IMAGE_SUFFIXES = frozenset(
@@ -126,17 +127,20 @@ def load_images(
     size: int | tuple[int, int],
     *,
     mode: Literal["RGB", "L"] = "RGB",
+    whole: bool = False,
     out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Images as one array, all of one size.
 
     Each is scaled until it covers ``size`` and its centre is cut out, as in the evaluation of the
     networks whose weights are used here: proportions are kept, there is no border to learn from.
+    With ``whole`` nothing is cut: see :mod:`sslcore.framing`.
 
     Args:
         paths: Image files; each may be of any format that is read.
         size: Height and width in pixels, or one number for both.
         mode: "RGB" (X = 3) or "L" (X = 1).
+        whole: Keep all of each image; for squares only.
         out: Where to write, uint8 of shape ``N×X×H×W``; a memory map will do.
 
     Returns:
@@ -147,8 +151,9 @@ def load_images(
         DataError: As :func:`open_image`; names the file.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if height < 1 or width < 1:
-        raise ConfigError(f"size must be at least 1 pixel. Received: {size!r}.")
+    if height < 1 or width < 1 or (whole and height != width):
+        square = " and the same both ways, to keep images whole" if whole else ""
+        raise ConfigError(f"size must be at least 1 pixel{square}. Received: {size!r}.")
     shape = (len(paths), 3 if mode == "RGB" else 1, height, width)
     if out is None:
         out = np.empty(shape, np.uint8)
@@ -161,7 +166,9 @@ def load_images(
         with _opened(data, name) as image:
             scale = min(image.width // (2 * width), image.height // (2 * height))
             seen = _as_seen(_decode(image, name, draft=scale)).convert(mode)
-        fitted = ImageOps.fit(seen, (width, height), Image.Resampling.BILINEAR)
+        fitted = (
+            framed(seen, width) if whole else ImageOps.fit(seen, (width, height), Image.Resampling.BILINEAR)
+        )
         pixels = np.asarray(fitted)
         images_NXHW[row] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels[None]
 

@@ -40,7 +40,11 @@ def field(param: Param, value: Any, *, key: str, label: str | None = None) -> An
     base, optional = kind.removesuffix(" | None"), kind.endswith(" | None")
     if param["choices"]:
         options = [None, *param["choices"]] if optional else list(param["choices"])
+        free = bool(param.get("pattern"))  # other names are as good: the list is for choosing, not the limit
+        if free and value not in options:
+            options.append(value)
         index = options.index(value) if value in options else 0
+        common["accept_new_options"] = free
         return st.selectbox(label, options, index=index, format_func=_option, **common)
     if base == "bool":
         return st.checkbox(label, value=bool(value), **common)

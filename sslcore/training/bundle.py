@@ -1,7 +1,8 @@
 """A trained model as a folder that can be carried away: weights, labels, preprocessing, card.
 
 ``model.safetensors`` (the averaged weights), ``labels.json`` (tasks and class names in the order of the
-outputs), ``preprocess.json`` (what is done to an item first), ``card.md`` (what it is, in words and figures).
+outputs), ``preprocess.json`` (what is done to an item first), ``tokenizer.json`` (how texts are split, for
+networks that read word pieces), ``card.md`` (what it is, in words and figures).
 No code and no pickle is in it, so a bundle from a stranger can be loaded without trusting it.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,14 @@ from sslcore.config import parse
 from sslcore.errors import DataError, LabelloomError
 from sslcore.models import TaskShape
 from sslcore.models.network import Network, build_network
+from sslcore.models.text_tokens import Tokeniser
 from sslcore.multitask import SHARINGS
 from sslcore.training.checkpoint import write_whole
 from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import Preprocess
 
 FORMAT = "labelloom-model/1"
+TOKENISER = "tokenizer.json"
 
 
 def save_bundle(
@@ -62,6 +66,8 @@ def save_bundle(
     # the weights come last: a bundle with weights is a whole one
     write_whole(folder / "labels.json", _json(labels))
     write_whole(folder / "preprocess.json", _json(predictor.preprocess.as_dict()))
+    if predictor.preprocess.tokeniser is not None:
+        write_whole(folder / TOKENISER, predictor.preprocess.tokeniser.source.encode())
     write_whole(folder / "card.md", _card(predictor, tasks, card).encode())
     write_whole(folder / "model.safetensors", save(weights, metadata={"format": FORMAT}))
     return folder
@@ -80,6 +86,9 @@ def load_bundle(folder: Path) -> Predictor:
     try:
         labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
         preprocess = Preprocess.parse(json.loads((folder / "preprocess.json").read_text(encoding="utf-8")))
+        if preprocess.kind == "tokens":
+            pieces = Tokeniser((folder / TOKENISER).read_text(encoding="utf-8"))
+            preprocess = replace(preprocess, tokeniser=pieces)
         if labels["format"] != FORMAT:
             raise DataError(f"Expected format {FORMAT!r}. Received: {labels['format']!r}.", file=folder)
         classes = {task["name"]: list(task["classes"]) for task in labels["tasks"]}
@@ -108,7 +117,8 @@ def _network(
     shapes = [
         TaskShape(name, len(names), kind) for (name, names), kind in zip(classes.items(), kinds, strict=True)
     ]
-    network = build_network(preprocess.backbone, preprocess.spec(), shapes, trunk=trunk)
+    spec = replace(preprocess.spec(), pretrained=False)  # the bundle's own weights are about to go in
+    network = build_network(preprocess.backbone, spec, shapes, trunk=trunk)
     network.made_by = dict(made_by)
     return network
 
@@ -123,6 +133,7 @@ def _card(predictor: Predictor, tasks: Sequence[Mapping[str, Any]], card: Mappin
     reads = {
         "image": f"{colour} images of any size, brought to {preprocess.size} × {preprocess.size}",
         "text": "texts",
+        "tokens": f"texts, of each the first {preprocess.size - 1} word pieces",
         "feature": f"features of the encoder {preprocess.encoder or 'used in training'}",
     }[preprocess.kind]
     lines = ["# Model card", "", f"Network: {preprocess.backbone}. Reads: {reads}.", ""]

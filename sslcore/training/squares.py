@@ -1,11 +1,4 @@
-"""Images of any shape as squares of one size, and nothing of them cut away.
-
-A network sees squares. Cutting the middle out loses what stands at the side: a third of a 3:2 photo, and of a
-panorama all but the middle. Squeezing keeps everything, and up to 4:3 it harms nothing (the crops that
-networks are trained on are squeezed as much: Szegedy et al. 2015, arXiv:1409.4842). So images are squeezed by
-4:3 at most, and what is longer still is laid on a band of the colour of its own border, which is nothing that
-a network could learn from. Square images are scaled, no more.
-"""
+"""Arrays of images as squares, whole batches at once: :mod:`sslcore.framing` in torch."""
 
 from __future__ import annotations
 
@@ -14,24 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from sslcore.errors import DataError
+from sslcore.framing import inside
 from sslcore.shapes import IntArray
 
-MOST_SQUEEZE = 4 / 3
 _BLOCK_VALUES = 2**26  # values scaled at once: a quarter of a gigabyte in float32
-
-
-def inside(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width that an image takes within a square.
-
-    >>> inside(28, 28, 28), inside(300, 400, 64), inside(100, 400, 64), inside(400, 200, 60)
-    ((28, 28), (64, 64), (21, 64), (60, 40))
-    """
-    ratio = width / height
-    if ratio > MOST_SQUEEZE:
-        return max(1, round(size * MOST_SQUEEZE / ratio)), size
-    if ratio < 1 / MOST_SQUEEZE:
-        return size, max(1, round(size * MOST_SQUEEZE * ratio))
-    return size, size
 
 
 def to_nxhw(image: IntArray, channels: int) -> IntArray:

@@ -158,11 +158,13 @@ class TrainDesk(Desk):
             encoder = ready[0] if ready else RAW
         shared = {param["name"]: param["default"] for param in self.training_params()}
         shared["minutes"] = _minutes(items, self.bench.modality, encoder)
-        shared["batch"] = 16 if labelled < 400 else 32 if labelled < 4000 else 64
+        images = self.bench.modality == "image" and encoder == RAW  # those are sized by a measurement
+        shared["batch"] = 0 if images else 16 if labelled < 400 else 32 if labelled < 4000 else 64
+        step = "the rest by a measurement" if images else f"{shared['batch']} labelled items a step"
         per_class = labelled / max(classes, 1)
         reason = (
             f"Sized to {items:,} items and {labelled:,} labels (about {per_class:.0f} a class): "
-            f"{shared['minutes']:g} min, {shared['batch']} labelled items a step."
+            f"{shared['minutes']:g} min, {step}."
         )
         own = {param["name"]: param["default"] for param in schema["params"]}
         return Defaults(own, shared, encoder, reason)
@@ -349,7 +351,7 @@ class TrainDesk(Desk):
 
     def _refuse_nonsense(self, tasks: Sequence[str], recipe: Recipe) -> None:
         """Refuses what is well-formed and cannot work, with the reason."""
-        from sslcore.training.recipe import BACKBONE_KINDS
+        from sslcore.training.recipe import backbone_kind
 
         self._refuse_tasks(tasks, recipe.method)
         if recipe.encoder != RAW and recipe.encoder not in self.sources():
@@ -359,7 +361,7 @@ class TrainDesk(Desk):
                 "Wait for them, choose others, or learn from the raw items."
             )
         backbone = recipe.train_config.backbone
-        reads = BACKBONE_KINDS.get(backbone)
+        reads = None if backbone == "auto" else backbone_kind(backbone)
         given = "feature" if recipe.encoder != RAW else self.bench.modality
         if reads is not None and reads != given:
             raise RecipeError(

@@ -78,7 +78,7 @@ def test_a_run_leaves_predictions_figures_and_a_model(digits):
 
     from sslcore.training.bundle import load_bundle
 
-    images = cached_images(store.folder, store.media_paths())
+    images = cached_images(store.folder, store.media_paths(), size=16)
     again_NC = load_bundle(folder / "model").predict_proba(images)["digit"]
     assert np.abs(again_NC - proba_NC).max() < 2e-3
 
@@ -128,11 +128,11 @@ def test_frozen_features_and_the_head_to_compare_with(digits):
 
 def test_images_are_decoded_once_and_new_ones_added(tmp_path):
     paths = colour_files(tmp_path / "media", 6, 40)
-    first = np.array(cached_images(tmp_path, paths[:4]))
+    first = np.array(cached_images(tmp_path, paths[:4], size=32))
     assert first.shape == (4, 3, 32, 32)
     stages = []
-    whole = cached_images(tmp_path, paths, report=lambda stage, done, total: stages.append(done))
+    whole = cached_images(tmp_path, paths, size=32, report=lambda stage, done, total: stages.append(done))
     assert stages == [4]
     assert np.array_equal(whole[:4], first)
-    cached_images(tmp_path, paths, report=lambda stage, done, total: stages.append(done))
+    cached_images(tmp_path, paths, size=32, report=lambda stage, done, total: stages.append(done))
     assert stages == [4]

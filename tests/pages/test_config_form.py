@@ -55,3 +55,15 @@ def test_labels_help_and_steps_suit_the_field():
     told = explain(describe(CONFIGS["fixmatch"])[-1].__dict__)
     assert told == "Confidence a pseudo-label needs. From 0 to 1; default 0.95."
     assert [step_of(value) for value in (50.0, 0.0005, None)] == [1.0, 1e-5, 0.1]
+
+
+def test_a_choice_with_a_pattern_takes_other_names_too():
+    name = "timm:resnet18?pretrained=false"
+    app = shown(TrainConfig, {"backbone": name})
+    assert not app.exception
+    assert app.session_state["found"]["backbone"] == name
+    app.selectbox(key="k:backbone").set_value("small_cnn").run()
+    assert parse(TrainConfig, app.session_state["found"]).backbone == "small_cnn"
+    proto = app.selectbox(key="k:backbone").proto
+    assert proto.accept_new_options
+    assert not app.selectbox(key="k:device").proto.accept_new_options

@@ -113,7 +113,7 @@ def test_the_worker_reads_the_recipe_that_the_desk_writes(bench):
 
 
 def test_settings_out_of_range_are_refused_and_nothing_is_queued(bench, wishes):
-    for wrong in ({"method_config": {"threshold": 1.5}}, {"train_config": {"batch": 0}}):
+    for wrong in ({"method_config": {"threshold": 1.5}}, {"train_config": {"batch": -1}}):
         with pytest.raises(ConfigError, match="must be in"):
             start(bench, **wrong)
     with pytest.raises(ConfigError, match="no setting"):

@@ -9,6 +9,7 @@ flagged items take no part. Into ``runs/<id>/`` go ``proba_<task id>.npy`` (floa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from sslcore.errors import DataError, TrainingError
 from sslcore.features.cache import FeatureCache
 from sslcore.features.files import write_array
-from sslcore.jobs.images import cached_images
+from sslcore.jobs.images import cached_images, outline
 from sslcore.jobs.job import Job, Stopped
 from sslcore.jobs.kinds import KINDS
 from sslcore.shapes import FloatArray, IntArray
@@ -65,13 +66,11 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
     elif store.modality == "text":
         raw["text_N"] = store.texts()
     else:
-        raw["image_NXHW"] = cached_images(
-            store.folder, store.media_paths(), size=recipe.train_config.image_size, report=job.report
-        )
+        raw["image_NXHW"] = outline(store.media_paths())
     flagged_N = np.zeros(len(states[0].label_N), dtype=bool)
     for state in states:
         flagged_N |= state.flagged_N
-    return TrainingData(
+    data = TrainingData(
         modality=store.modality,
         tasks=[_labels(state) for state in states],
         key_N=_keys(job, states),
@@ -80,6 +79,18 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
         encoder="" if recipe.encoder == "none" else recipe.encoder,
         **raw,
     )
+    return data if data.image_NXHW is None else _with_images(job, recipe, data)
+
+
+def _with_images(job: Job, recipe: Recipe, data: TrainingData) -> TrainingData:
+    """The set with its images at the size that the run settles on; until now it had their outline."""
+    from sslcore.training.sizing import settle
+
+    job.report("sizes", 0, 1, note="Measuring how large the images may be.")
+    config = settle(recipe, data, job.folder, resume=True).train_config
+    paths = job.store.media_paths()
+    size = config.image_size
+    return replace(data, image_NXHW=cached_images(job.store.folder, paths, size=size, report=job.report))
 
 
 class _Reporter:
@@ -171,6 +182,7 @@ def _head_accuracy(job: Job, states: Sequence[TaskState]) -> dict[str, float] | 
 def _keep(job: Job, recipe: Recipe, states: Sequence[TaskState], result: TrainingResult) -> dict[str, Any]:
     """Writes predictions, features and model; returns the run's figures."""
     from sslcore.training.bundle import save_bundle
+    from sslcore.training.sizing import told
 
     by_name = {state.task.name: state for state in states}
     for name, proba_NC in result.proba.items():
@@ -187,6 +199,7 @@ def _keep(job: Job, recipe: Recipe, states: Sequence[TaskState], result: Trainin
         "key_accuracy": first.get("key_accuracy"),
         "tasks": figures,
         "steps": result.steps,
+        "sizes": told(job.folder),
         "seconds": round(result.seconds, 1),
         "note": " ".join(result.metrics.get("notes", ())),
     }
