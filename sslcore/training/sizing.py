@@ -33,6 +33,7 @@ FILE = "sizes.json"
 SIDES = (16, 28, 32, 48, 64, 96, 128, 160, 192, 224, 288, 384, 512)
 ENOUGH, ENOUGH_PRETRAINED = 1500, 300
 USUAL = (16, 7)  # labelled items, and unlabelled ones for each: FixMatch's ratio, a batch for few labels
+LIGHT = (8, 3)  # the same for a network whose step takes a second
 ROOM = 8 * 2**30  # bytes that all images together may take
 LEAST_MINUTES = 1.0  # a shorter run is not worth the seconds of a probe
 OVERHEAD = 1.15  # evaluations and checkpoints on top of the steps
@@ -151,7 +152,7 @@ def settle(recipe: Recipe, data: TrainingData, folder: Path, *, resume: bool = F
     config = recipe.train_config
     wish = Sizes(config.image_size, config.batch, config.unlabelled_ratio)
     if kind_read(config, data) != "image":
-        batch, ratio = USUAL
+        batch, ratio = _usual(config)
         return _with(recipe, Sizes(config.image_size, wish.batch or batch, wish.ratio or ratio), "")
     if config.backbone != "auto" and all((wish.image, wish.batch, wish.ratio)):
         return recipe
@@ -162,6 +163,12 @@ def settle(recipe: Recipe, data: TrainingData, folder: Path, *, resume: bool = F
     settled, facts = _decide(recipe, data, wish)
     write_whole(folder / FILE, json.dumps(facts).encode())
     return settled
+
+
+def _usual(config: TrainConfig) -> tuple[int, int]:
+    """Batch and ratio of what has no ladder: small where a CPU runs a whole transformer."""
+    heavy = config.backbone != "auto" and BACKBONES[config.backbone].value.pretrained
+    return LIGHT if heavy and choose_device(config.device).type == "cpu" else USUAL
 
 
 def kind_read(config: TrainConfig, data: TrainingData) -> str:
