@@ -5,6 +5,7 @@ give hundreds of pairs, so few labels move a whole network. Then the heads learn
 drawn at each step from the labels, half of them equal, and never listed; a class with one label is paired
 with another view of the item. What differs: one run of one optimiser, any backbone, and the head is a layer
 of the network, so that every semi-supervised method can follow.
+
 When: texts with 4 to 50 labels a class on a pretrained backbone.
 """
 

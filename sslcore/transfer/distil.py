@@ -4,6 +4,7 @@ arXiv:1503.02531. ``T^2 KL(p_teacher^(1/T) || p_student(T))`` on items that need
 own loss. The teacher is an earlier run, or the instant loop as it stands: its probabilities are data of the
 run (:attr:`~sslcore.training.data.TrainingData.soft_target`), so a teacher of any kind will do, and none is
 kept in memory. Raising probabilities to 1/T and normalising is what dividing its logits by T would give.
+
 When: a good but slow model is to become one for a phone, or a graph's answers a model for new items.
 """
 

@@ -3,6 +3,8 @@
 Layer-wise rates: with k parts from the output, a part's rate is ``rate * fall^k`` (Howard & Ruder 2018,
 arXiv:1801.06146, who take 1/2.6). Networks that start from random weights know nothing worth keeping: all
 their parts learn at one rate.
+
+When: a network from scratch; or a pretrained one with tens of labels a class.
 """
 
 from __future__ import annotations

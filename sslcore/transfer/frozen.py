@@ -4,6 +4,7 @@ The oldest transfer there is, and with few labels a hard one to beat (Kornblith 
 arXiv:1805.08974, compare it with fine-tuning on twelve sets). The backbone stays in evaluation mode: its
 batch norms use the statistics they came with, and nothing in it is drawn at random. No gradient is computed
 for it, so a step costs a third of a fine-tuning step.
+
 When: a pretrained or warm-started backbone, fewer than about ten labels a class, or little time.
 """
 

@@ -2,6 +2,7 @@
 
 ``alpha/2 |w - w_start|^2 + beta/2 |heads|^2`` in place of weight decay, which pulls to zero and so away from
 what the network knows. Everything is trained, each part at the full rate: the pull does the holding.
+
 When: full fine-tuning of a pretrained or warm-started backbone that forgets too much.
 """
 

@@ -4,6 +4,7 @@ Random heads send random gradients into a good backbone and distort it before th
 learn alone for the first share of the run, and only then the rest is opened, at a lower rate: the backbone
 then starts from gradients that mean something. While it is closed its batch norms stay as they came. What
 differs: one cosine over both stages instead of two schedules.
+
 When: a pretrained backbone and ten labels a class or more; steadier than fine-tuning at once.
 """
 

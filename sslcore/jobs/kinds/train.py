@@ -20,6 +20,7 @@ from sslcore.features.files import write_array
 from sslcore.jobs.images import cached_images, outline
 from sslcore.jobs.job import Job, Stopped
 from sslcore.jobs.kinds import KINDS
+from sslcore.jobs.teachers import teach
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.store.fold import LabelState, TaskState
 
@@ -77,6 +78,9 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
         excluded_N=flagged_N,
         baseline_accuracy=_head_accuracy(job, states),
         encoder="" if recipe.encoder == "none" else recipe.encoder,
+        soft_target=teach(job, states, recipe.transfer_config.teacher)  # type: ignore[attr-defined]
+        if recipe.transfer == "distil"
+        else None,
         **raw,
     )
     return data if data.image_NXHW is None else _with_images(job, recipe, data)
