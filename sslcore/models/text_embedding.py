@@ -18,7 +18,10 @@ from torch import Tensor, nn
 from sslcore.models import BACKBONES, InputSpec
 from sslcore.models.feature_mlp import FeatureMLP
 from sslcore.models.network import Backbone
+from sslcore.models.text_tokens import kept_features, read_marks
 from sslcore.shapes import FloatArray, IntArray
+
+FEATURE_CUT = 0.2  # share of the features that a mark cuts off
 
 
 @BACKBONES.register(
@@ -53,7 +56,8 @@ class TextEmbedding(Backbone):
             self.weight_V.copy_(weight_V)
 
     def embed(self, word_BS: Tensor) -> Tensor:
-        """The mean word vector ``BD`` of rows of word buckets, 0 where a row has ended."""
+        """The mean word vector ``BD`` of rows of word buckets, 0 where a row has ended; cut where marked."""
+        word_BS, mark_B = read_marks(word_BS, self.spec.dim)
         weight_BS = self.weight_V[word_BS] * (word_BS != 0)
         # one bag per row: embedding_bag sums without ever holding the B x S x D block
         sum_BD = F.embedding_bag(
@@ -63,7 +67,7 @@ class TextEmbedding(Backbone):
             per_sample_weights=weight_BS.to(self.words.weight.dtype),
             padding_idx=0,
         )
-        return F.normalize(sum_BD, dim=1) * self.width**0.5
+        return F.normalize(sum_BD, dim=1) * self.width**0.5 * kept_features(mark_B, self.width, FEATURE_CUT)
 
     def encode(self, embedded_BD: Tensor) -> Tensor:
         """Features ``BD`` of mean word vectors."""
@@ -111,3 +115,7 @@ def word_statistics(word_NS: IntArray, buckets: int, width: int, seed: int) -> t
 
 def _spread_rows(count: int, most: int) -> IntArray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+    def parts(self) -> list[nn.Module]:
+        """The perceptron: tasks that part after the word vectors share these."""
+        return [self.mlp]

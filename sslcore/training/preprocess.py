@@ -115,7 +115,7 @@ class Preprocess:
             return FeatureViews(mean, self.std[0])
         pool_W = torch.zeros(0, dtype=torch.long, device=device) if pool_W is None else pool_W
         if self.kind == "text":
-            return TextViews(pool_W if len(pool_W) else pool_W.new_zeros(1))
+            return TextViews(pool_W if len(pool_W) else pool_W.new_zeros(1), self.buckets)
         known = self._tokens().vocabulary().to(device)
         return TokenViews(known, pool_W[known.begins_V[pool_W] & ~known.special_V[pool_W]])
 
@@ -202,8 +202,8 @@ def _plan_text(text_N: Sequence[str], config: TrainConfig, backbone: str, *, on_
     sample = [text_N[row] for row in _spread(len(text_N))]
     if backbone == "text_embedding":
         words = sorted(len(text.split()) for text in sample)
-        size = int(np.clip(words[int(0.95 * (len(words) - 1))] * 1.2, 8, LONGEST_TEXT))
-        return Preprocess("text", backbone, size=config.text_length or size, buckets=TEXT_BUCKETS)
+        size = config.text_length or int(np.clip(words[int(0.95 * (len(words) - 1))] * 1.2, 8, LONGEST_TEXT))
+        return Preprocess("text", backbone, size=size + 1, buckets=TEXT_BUCKETS)  # and a place for a mark
     pieces = packaged_tokeniser()
     most = MOST_TOKENS["cuda" if on_gpu else "cpu"]
     wanted = int(np.quantile(pieces.lengths(sample, longest=most), 0.95)) if sample else most

@@ -2,7 +2,9 @@ import torch
 
 from sslcore.augment.dice import Dice
 from sslcore.augment.feature import FeatureViews
-from sslcore.augment.text import TextViews, drop_words, hash_words, mask_span, swap_words
+from sslcore.augment.text import TextViews, cut_features, drop_words, hash_words, mask_span, swap_words
+from sslcore.models import InputSpec
+from sslcore.models.network import build_network
 
 
 def rows():
@@ -14,7 +16,7 @@ def rows():
 
 
 def test_words_hash_alike_whatever_their_case_and_the_rest_is_zero():
-    word_NS = hash_words(["A rose, a ROSE!", "", "日本 語"], buckets=1000, length=5)
+    word_NS = hash_words(["A rose, a ROSE!", "", "日本 語"], buckets=1000, length=6)
     assert word_NS[0].tolist()[:4] == [word_NS[0, 0], word_NS[0, 1]] * 2
     assert word_NS[0, 4] == 0
     assert word_NS[1].sum() == 0
@@ -40,6 +42,20 @@ def test_swapping_takes_words_of_the_pool_and_none_where_a_text_has_ended():
     assert 0.2 < changed_BS.sum() / (word_BS > 0).sum() < 0.4
 
 
+def test_half_of_the_texts_are_marked_for_a_cut_and_their_words_stay():
+    word_BS = rows().repeat(10, 1)
+    out_BS = cut_features(word_BS, 0.5, buckets=50, rng=torch.Generator().manual_seed(1))
+    assert torch.equal(out_BS[:, :-1], word_BS[:, :-1])
+    marked_B = out_BS[:, -1] > 50
+    assert (out_BS[~marked_B, -1] == 0).all()
+    assert 0.4 < marked_B.float().mean() < 0.6
+    network = build_network("text_embedding", InputSpec("text", size=20, dim=50), [2])
+    feature_BD = network.backbone.embed(out_BS)
+    gone_B = (feature_BD == 0).float().mean(1)
+    assert (gone_B[~marked_B & (word_BS > 0).any(1)] < 0.05).all()
+    assert gone_B[marked_B].mean() > 0.15
+
+
 def test_a_span_is_one_run_of_neighbours():
     word_BS = rows()
     out_BS = mask_span(word_BS, 0.2, rng=torch.Generator().manual_seed(1))
@@ -52,7 +68,7 @@ def test_a_span_is_one_run_of_neighbours():
 
 def test_views_differ_between_texts_and_plain_does_not():
     same_BS = rows()[2:3].repeat(30, 1)
-    made = TextViews(torch.arange(1, 50))
+    made = TextViews(torch.arange(1, 50), 50)
     assert torch.equal(made.plain(same_BS), same_BS)
     for view_BS in (made.weak(same_BS, Dice(0)), made.strong(same_BS, Dice(0))):
         assert len({tuple(row.tolist()) for row in view_BS}) > 15
