@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def _instant(job: Job, state: TaskState) -> FloatArray:
             "name a finished run as the teacher."
         )
     views = [View.load(cache.folder(name)) for name in names]
-    loop = loop_for(state.task.kind, views, classes=len(state.task.classes), seed=0)
+    loop: Any = loop_for(state.task.kind, views, classes=len(state.task.classes), seed=0)
     result = loop.fit(state.training_label_N, rejected=state.rejected_pairs())
     soft_NC: FloatArray = np.asarray(result.proba_NC, dtype=np.float16)
     return soft_NC
