@@ -74,6 +74,10 @@ class TextEmbedding(Backbone):
         out: Tensor = self.mlp(embedded_BD)
         return out
 
+    def parts(self) -> list[nn.Module]:
+        """The perceptron: tasks that part after the word vectors share these."""
+        return [self.mlp]
+
 
 def word_statistics(word_NS: IntArray, buckets: int, width: int, seed: int) -> tuple[Tensor, Tensor]:
     """Word vectors and weights from unlabelled texts, by latent semantic analysis.
@@ -115,7 +119,3 @@ def word_statistics(word_NS: IntArray, buckets: int, width: int, seed: int) -> t
 
 def _spread_rows(count: int, most: int) -> IntArray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
-
-    def parts(self) -> list[nn.Module]:
-        """The perceptron: tasks that part after the word vectors share these."""
-        return [self.mlp]

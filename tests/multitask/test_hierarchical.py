@@ -1,0 +1,37 @@
+"""Hierarchical sharing by hand."""
+
+import pytest
+import torch
+
+from sslcore.errors import RecipeError
+from sslcore.models import InputSpec
+from tests.multitask import bench
+
+SPEC = InputSpec("image", channels=1, size=8)
+
+
+def test_the_shallow_task_reads_the_first_part_and_the_deep_one_the_last():
+    net = bench.network(backbone="small_cnn", spec=SPEC, share=bench.sharing("hierarchical")).eval()
+    image_BXHW = torch.randn(2, 1, 8, 8)
+    parts = net.backbone.first.parts()
+    shallow = parts[1](parts[0](image_BXHW))
+    feature_BD = net.features(image_BXHW)
+    coarse, fine = net.slices
+    torch.testing.assert_close(feature_BD[:, coarse], shallow.mean((2, 3)))
+    torch.testing.assert_close(feature_BD[:, fine], net.backbone.first(image_BXHW))
+
+
+def test_the_shallow_task_moves_no_deep_weight():
+    net = bench.network(share=bench.sharing("hierarchical"))
+    bench.losses(net)[0].backward()
+    assert net.backbone.first.into.weight.grad is not None
+    assert all(not weight.grad.any() for weight in net.backbone.upper.parameters())
+
+
+def test_the_order_is_the_users():
+    net = bench.network(share=bench.sharing("hierarchical", order="fine, coarse"))
+    coarse, fine = net.slices
+    assert fine.start == 0
+    assert coarse.start == fine.stop
+    with pytest.raises(RecipeError, match="coarse, fine"):
+        bench.network(share=bench.sharing("hierarchical", order="fine"))

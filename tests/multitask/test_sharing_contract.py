@@ -1,0 +1,129 @@
+"""What every sharing must do, read off the registry."""
+
+import copy
+
+import pytest
+import torch
+
+from sslcore.errors import RecipeError
+from sslcore.models import InputSpec, TaskShape
+from sslcore.multitask import SHARINGS
+from sslcore.multitask.trunks import probe
+from tests.multitask import bench
+
+NAMES = SHARINGS.names()
+KINDS = {
+    "small_cnn": InputSpec("image", channels=1, size=8),
+    "feature_mlp": InputSpec("feature", dim=6),
+    "text_embedding": InputSpec("text", size=5, dim=30),
+}
+THREE = [*bench.TASKS, TaskShape("price", 0, kind="numeric")]
+
+
+def items(spec, count=4):
+    rng = torch.Generator().manual_seed(1)
+    if spec.kind == "text":
+        return torch.randint(1, spec.dim, (count, spec.size), generator=rng)
+    return torch.randn(count, *probe(spec).shape[1:], generator=rng)
+
+
+def built(name, backbone, tasks=bench.TASKS, **settings):
+    share = bench.sharing(name, **settings)
+    return share, bench.network(tasks, backbone=backbone, spec=KINDS[backbone], share=share)
+
+
+@pytest.mark.parametrize("backbone", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_each_task_gets_its_logits_and_every_weight_learns(name, backbone):
+    share, net = built(name, backbone, THREE)
+    view_B = items(net.backbone.spec)
+    feature_BD = net.features(view_B)
+    assert feature_BD.shape == (4, net.backbone.width)
+    logits_T = net.classify(feature_BD)
+    assert [tuple(logits.shape) for logits in logits_T] == [(4, 2), (4, 4), (4, 1)]
+    loss = sum(logits.square().sum() + logits.sum() for logits in logits_T)
+    penalty = share.penalty(net.backbone)
+    (loss if penalty is None else loss + penalty).backward()
+    for key, weight in net.named_parameters():
+        assert weight.grad is not None, key
+        assert torch.isfinite(weight.grad).all(), key
+
+
+@pytest.mark.parametrize("backbone", KINDS)
+@pytest.mark.parametrize("name", NAMES)
+def test_its_parts_compose_to_it_and_hold_all_weights_behind_the_embedding(name, backbone):
+    _, net = built(name, backbone)
+    trunk = net.backbone.eval()
+    view_B = items(trunk.spec)
+    held = trunk.embed(view_B)
+    for part in trunk.parts():
+        held = part(held)
+    torch.testing.assert_close(held, trunk(view_B))
+    inside = {id(weight) for part in trunk.parts() for weight in part.parameters()}
+    outside = {key for key, weight in trunk.named_parameters() if id(weight) not in inside}
+    assert all("words" in key for key in outside)
+
+
+@pytest.mark.parametrize("backbone", ["small_cnn", "text_embedding"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_weight_is_kept_twice_and_a_copy_is_its_own(name, backbone):
+    """Averaged weights move along the state: one that stands there twice would move twice as far."""
+    _, net = built(name, backbone)
+    state = net.state_dict()
+    places = [tensor.data_ptr() for tensor in state.values() if tensor.numel()]
+    assert len(places) == len(set(places))
+    twin = copy.deepcopy(net).eval()
+    view_B = items(net.backbone.spec)
+    before = net.eval()(view_B)[0].clone()
+    with torch.no_grad():
+        for weight in twin.parameters():
+            weight += 1
+    torch.testing.assert_close(net(view_B)[0], before)
+    assert not torch.allclose(twin(view_B)[0], before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_made_again_from_its_weights(name):
+    _, net = built(name, "small_cnn")
+    _, again = built(name, "small_cnn")
+    view_B = items(net.backbone.spec)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight += 0.01 * torch.randn_like(weight)
+    again.load_state_dict(net.state_dict())
+    for one, other in zip(net.eval()(view_B), again.eval()(view_B), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_item_is_answered_alike_in_any_company(name):
+    _, net = built(name, "text_embedding")
+    view_B = items(net.backbone.spec, 6)
+    net.eval()
+    for whole, alone in zip(net(view_B), net(view_B[:2]), strict=True):
+        torch.testing.assert_close(whole[:2], alone)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_task_is_no_nonsense(name):
+    share, net = built(name, "small_cnn", [TaskShape("only", 3)])
+    (logits_BC,) = net(items(net.backbone.spec))
+    assert logits_BC.shape == (4, 3)
+    assert share.penalty(net.backbone) is None
+
+
+def test_pretrained_networks_fall_in_rate_by_floors():
+    """A trunk says whether its backbone is pretrained; the transfer modes ask it."""
+    _, net = built("cross_stitch", "small_cnn")
+    assert net.backbone.pretrained is False
+    type(net.backbone.first).pretrained = True
+    try:
+        assert net.backbone.pretrained is True
+    finally:
+        type(net.backbone.first).pretrained = False
+
+
+def test_a_network_too_shallow_is_refused_with_the_reason():
+    tasks = [TaskShape(str(index), 2) for index in range(4)]
+    with pytest.raises(RecipeError, match="a part of the network for each task"):
+        built("hierarchical", "small_cnn", tasks)
