@@ -55,9 +55,10 @@ class Predictor:
         return self.predict(self.preprocess.prepare(items))[0]
 
     def predict(
-        self, prepared: IntArray | FloatArray, *, batch: int = 256
+        self, prepared: IntArray | FloatArray, *, batch: int | None = None
     ) -> tuple[dict[str, FloatArray], FloatArray]:
         """Probabilities of each task and features ``ND`` (float16) for prepared items."""
+        batch = batch or self.preprocess.at_once
         proba: dict[str, list[FloatArray]] = {task: [] for task in self.tasks}
         features: list[FloatArray] = []
         for start in range(0, len(prepared), batch):

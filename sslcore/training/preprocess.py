@@ -69,6 +69,11 @@ class Preprocess:
         """What raw items it takes: "image", "text" or "feature"."""
         return "text" if self.kind == "tokens" else self.kind
 
+    @property
+    def at_once(self) -> int:
+        """Items that are predicted at once: 256, and of large images as many as hold that many pixels."""
+        return int(np.clip(256 * 64**2 / max(1, self.size) ** 2, 4, 256)) if self.kind == "image" else 256
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values; the tokeniser is a file of its own."""
         return {name: value for name, value in asdict(self).items() if name != "tokeniser"}
