@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages import shell
-from pages.components import charts
+from pages.components import charts, combining
 from pages.components.replays import replays
 from pages.components.task_figures import task_figures_table
 from pages.components.words import percent, plain, plural
@@ -20,7 +20,7 @@ current = shell.task(workbench)
 
 
 def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
-    """One row a model, and where its figures come from."""
+    """Each model's accuracy, and where the figures come from."""
     needed = bench.compare.audit_needed(task)
     if needed:
         st.info(
@@ -30,11 +30,20 @@ def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
             "and the others on the few audit answers there are.",
         )
     st.plotly_chart(charts.accuracy_chart(found), theme="streamlit", config=charts.CONFIG, key="accuracy")
+
+
+@st.fragment
+def models(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
+    """One row a model; what is ticked can be adopted or combined."""
+    made_of = {f"run:{held.run_id}": combining.weights(held) for held in bench.ensembles.done(task)}
     rows, followed = [], bench.compare.followed(task)
     for entry in found:
+        title = entry.candidate.title
+        if entry.candidate.key in made_of:
+            title = f"{title.partition(':')[0]}: {made_of[entry.candidate.key]}"
         held = entry.report
         row: dict[str, object] = {
-            "Model": ("✓ " if entry.candidate.key == followed else "") + entry.candidate.title,
+            "Model": ("✓ " if entry.candidate.key == followed else "") + title,
             "Labels": entry.candidate.labels,
             "Measured on": "nothing yet" if held is None else plural(entry.size, f"{entry.source} item"),
         }
@@ -47,8 +56,12 @@ def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
     table = pd.DataFrame(rows)
     if all(entry.key_accuracy is None for entry in found):
         table = table.drop(columns="Key accuracy")
-    st.dataframe(
+    keys = [entry.candidate.key for entry in found]
+    chosen = st.dataframe(
         table,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=combining.ticks_key(bench, task, keys),
         hide_index=True,
         width="stretch",
         column_config={
@@ -63,6 +76,8 @@ def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
             ),
         },
     )
+    ticked = [found[row].candidate for row in sorted(chosen["selection"]["rows"]) if row < len(found)]
+    combining.actions(bench, task, ticked)
     st.caption(
         "In brackets: 90 % intervals. Micro precision, recall and F1 equal accuracy for a single choice."
     )
@@ -229,6 +244,8 @@ def page(bench: Workbench, task: Task) -> None:
             st.switch_page("label.py")
         return
     overview(bench, task, found)
+    models(bench, task, found)
+    combining.progress(bench, task)
     details(bench, task, found)
 
 

@@ -145,4 +145,5 @@ def _doing(kind: str, recipe: Mapping[str, Any]) -> str:
         "map": f"Map of {what}",
         "import": "Importing",
         "simulation": "Simulation",
+        "ensemble": "Combining models",
     }.get(kind, plain(kind))

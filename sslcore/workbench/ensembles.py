@@ -124,7 +124,7 @@ class EnsembleDesk(Desk):
             raise RecipeError(
                 f"Ensembles are of tasks with one class an item. {task.name!r} is of kind {task.kind}."
             )
-        keys = list(dict.fromkeys(keys))
+        keys = sorted(dict.fromkeys(keys), key=_order)
         if not 2 <= len(keys) <= MOST:
             raise RecipeError(
                 f"An ensemble has 2 to {MOST} different members. Received: {', '.join(keys) or 'none'}."
@@ -171,6 +171,12 @@ class EnsembleDesk(Desk):
     def _views(self, task: Task) -> list[str]:
         names = [view.name for view in self.snapshot(task).views]
         return names or self.bench.encoders()[:MOST_VIEWS]
+
+
+def _order(key: str) -> tuple[int, int, str]:
+    """Runs by their number, then the instant loop, then its head."""
+    number = key.removeprefix("run:")
+    return (0, int(number), key) if number.isdecimal() else (1, 0 if key == "instant" else 1, key)
 
 
 def _ensemble(run: Run, figures: Mapping[str, Any]) -> Ensemble:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from sslcore.store import Event
-from tests.browser.conftest import make_image_project, make_text_project, wait_idle
+from sslcore.store import Event, Store
+from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -182,3 +182,63 @@ def test_names_stand_in_full_and_nothing_lies_on_the_axis(page, shared_server):
     for tick in chart.locator(".xtick").all():
         assert tick.bounding_box()["y"] >= legend["y"] + legend["height"]
     assert chart.locator(".modebar").count() == 0
+
+
+def tick(page, row):
+    """Ticks a row of the table of models: it is drawn on a canvas, so by its place."""
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 18, box["y"] + 35 + 35 * row + 17)
+    page.wait_for_timeout(300)
+    wait_idle(page)
+
+
+def adopt(page, store, run_id, *, row, words=None):
+    tick(page, row)
+    if words is not None:
+        expect(page.get_by_text(words)).to_be_visible()
+    page.get_by_role("button", name=f"Adopt run {run_id}").click()
+    wait_until(lambda: store.adopted(1) == run_id)
+    wait_idle(page)
+
+
+def test_models_are_combined_adopted_and_the_former_taken_back(page, shared_server):
+    prepare(
+        make_text_project(shared_server.home, "together", n=80, labelled=12, key=False),
+        audit=30,
+        right=(9, 5),
+    )
+    store = Store(shared_server.home / "together")
+    try:
+        open_compare(page, shared_server, "together")
+        nothing = page.get_by_text("Tick one model to adopt it")
+        expect(nothing).to_be_visible()
+        adopt(page, store, 2, row=2)
+        expect(nothing).to_be_visible()
+        tick(page, 2)
+        expect(page.get_by_text("follow this model")).to_be_visible()
+        tick(page, 3)
+        page.get_by_role("button", name="Combine 2 models").click()
+        made = wait_until(lambda: store.runs.list(kind="ensemble", status=("done",)), seconds=60)[0]
+        assert [member["key"] for member in made.recipe["members"]] == ["run:1", "run:2"]
+        expect(page.get_by_text(f"Run {made.id} is in the table")).to_be_visible()
+        wait_idle(page)
+        adopt(page, store, made.id, row=2, words="held-out audit items")
+        expect(nothing).to_be_visible()
+        adopt(page, store, 2, row=3)
+        no_exception(page)
+    finally:
+        store.close()
+
+
+def test_what_cannot_be_combined_is_said(page, shared_server):
+    prepare(make_text_project(shared_server.home, "classes", n=60, labelled=8), audit=5, right=(9, 5))
+    store = Store(shared_server.home / "classes")
+    store.add_class(1, "weather")
+    store.close()
+    open_compare(page, shared_server, "classes")
+    tick(page, 2)
+    tick(page, 3)
+    expect(page.get_by_role("button", name="Combine 2 models")).to_be_disabled()
+    expect(page.get_by_text("knows 4 of the 5 classes")).to_be_visible()
