@@ -64,7 +64,7 @@ class DynamicWeightAveraging(LossWeights):
         super().__init__(config, tasks)
         nothing = torch.zeros(len(self.tasks))
         self.state |= {"sum_T": nothing, "newer_T": nothing.clone(), "older_T": nothing.clone()}
-        self.state["steps"] = torch.zeros((), dtype=torch.int64)
+        self.state["steps"] = torch.zeros(())
 
     def weigh(self, loss_T: Sequence[Tensor], network: Network) -> Tensor:
         """The weights of the period; this step's losses go into the next."""

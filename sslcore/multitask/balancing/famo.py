@@ -74,7 +74,7 @@ class FAMO(LossWeights):
         super().__init__(config, tasks)
         for name in ("logits_T", "before_T", "mean_T", "square_T"):
             self.state[name] = torch.zeros(len(self.tasks))
-        self.state["steps"] = torch.zeros((), dtype=torch.int64)
+        self.state["steps"] = torch.zeros(())
 
     def weigh(self, loss_T: Sequence[Tensor], network: Network) -> Tensor:
         """The weights for these losses, after having learned from how the last ones changed."""
