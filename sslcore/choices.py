@@ -48,7 +48,7 @@ SECONDS = 120.0
 """Longest time the child process may take; on a quiet machine it takes two to five seconds."""
 
 Choice = dict[str, Any]
-"""``{"name", "family", "title", "paper", "text", "params": [{"name", "type", "default", …}]}``."""
+"""``{"name", "family", "title", "paper", "text", "when", "params": [{"name", "type", "default", …}]}``."""
 
 
 def choices(kind: str, *, family: str | None = None) -> list[Choice]:

@@ -43,6 +43,7 @@ class Entry(Generic[T]):
     config: type[Config]
     module: str
     text: str  # the module's docstring: the paper in five lines
+    when: str = ""  # its last paragraph, where that begins with "When:": what the choice suits
 
     def as_dict(self) -> dict[str, Any]:
         """The four public keys of the ``--json`` listings."""
@@ -51,7 +52,7 @@ class Entry(Generic[T]):
     def schema(self) -> dict[str, Any]:
         """All that a form or a docs page shows, JSON-ready."""
         params = [param.__dict__ | {"choices": list(param.choices)} for param in describe(self.config)]
-        return self.as_dict() | {"text": self.text, "params": params}
+        return self.as_dict() | {"text": self.text, "when": self.when, "params": params}
 
 
 class Registry(Generic[T]):
@@ -81,6 +82,7 @@ class Registry(Generic[T]):
             held = self._entries.get(name)
             if held is not None and held.module != getattr(value, "__module__", ""):
                 raise ValueError(f"The {self.noun} {name!r} is registered twice.")
+            text, when = split_when(inspect.cleandoc((module and module.__doc__) or ""))
             self._entries[name] = Entry(
                 name=name,
                 family=family,
@@ -89,7 +91,8 @@ class Registry(Generic[T]):
                 value=value,
                 config=config,
                 module=getattr(value, "__module__", ""),
-                text=inspect.cleandoc((module and module.__doc__) or ""),
+                text=text,
+                when=when,
             )
             return value
 
@@ -124,3 +127,16 @@ class Registry(Generic[T]):
         package = importlib.import_module(package_name)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             importlib.import_module(f"{package_name}.{info.name}")
+
+
+def split_when(text: str) -> tuple[str, str]:
+    """A module's docstring as the rule and when to use it, which is what follows "When:" at its end.
+
+    >>> split_when("Be sure.\\n\\nLee 2013.\\n\\nWhen: few labels,\\nmany items.")
+    ('Be sure.\\n\\nLee 2013.', 'Few labels, many items.')
+    >>> split_when("Be sure.")
+    ('Be sure.', '')
+    """
+    rule, _, when = f"\n{text}".partition("\nWhen:")
+    when = " ".join(when.split())
+    return rule.strip(), when[:1].upper() + when[1:]

@@ -22,7 +22,7 @@ def test_lists_every_registry_and_keeps_the_list(fresh_home, monkeypatch):
     assert {"batch", "minutes"} <= {param["name"] for param in choices.training()["params"]}
     for kind in ("methods", "queries", "encoders", "formats"):
         for entry in choices.choices(kind):
-            assert {"name", "family", "title", "paper", "text", "params"} == set(entry)
+            assert {"name", "family", "title", "paper", "text", "when", "params"} == set(entry)
     assert len(list((fresh_home / ".cache").glob("choices-*.json"))) == 1
 
     def never():

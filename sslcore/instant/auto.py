@@ -7,6 +7,9 @@ tuned to a set. Several views are weighed against each of them alone, by what ea
 (Bayesian model averaging), so that a weak one is left out. Then the safety rule: where one kind alone
 explains the left-out labels better than the blend by more than the noise of that comparison, it is taken
 instead. Last, class masses are brought as near to equal as the labels' counts warrant (``balance.py``).
+
+When: always, unless one model is to be studied on its own. It takes what the labels at hand support, from the
+first two classes to thousands of labels.
 """
 
 from __future__ import annotations

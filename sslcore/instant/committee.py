@@ -3,6 +3,8 @@
 A logarithmic opinion pool, ``log P = (1 − w) log p_graph + w log p_head + const`` with both sides
 calibrated first; early the graph knows more, later the head does. A fixed recipe, kept as the plain
 rival of ``auto``, which fits the weights. A head weight of 1 is the head, of 0 the graph.
+
+When: a fixed recipe is wanted that can be told in a sentence, for experiments and replays beside ``auto``.
 """
 
 from __future__ import annotations

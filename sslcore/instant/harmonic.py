@@ -4,6 +4,9 @@ Zhu, Ghahramani & Lafferty 2003: ``L_uu u = −L_ul y`` by conjugate gradients, 
 normalisation, here to the label shares shrunk to uniform by one label a class. Sound from a few labels
 a class on; with one on a large graph the solution is flat away from the labels (Nadler et al. 2009),
 which is why ``auto`` does not use it. Left-out answers by five folds, each its own solve.
+
+When: a few labels in every class, and classes that hang together in the features. Not with one label a class
+on a large graph, where it goes flat: ``poisson``.
 """
 
 from __future__ import annotations

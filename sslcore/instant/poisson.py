@@ -5,6 +5,9 @@ by conjugate gradients, all sources off its null vector √d. Where harmonic fun
 the labels, the potential keeps its slope. The decision corrects for the label shares, ``u_c / ȳ_c``, and
 never asks for the true class sizes. Linear in the labels, so one solve a new label and exact left-outs;
 potentials become probabilities by one fitted power, which the paper, deciding by argmax, does not need.
+
+When: one to three labels a class on a large graph, where label spreading and harmonic functions go flat. What
+it gains there fades as labels come.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ Calder et al. 2020, algorithm 2 (after Merriman, Bence & Osher 1992): T times ``
 ``s_c u_c`` with weights s solved so that classes have their volume (a convex problem in log s). The paper
 is told the true volumes; here they lie between the label shares and the sizes Poisson learning finds, as
 far to either side as left-out labels say. Heat by a Chebyshev series (``heat.py``), folds in one batch.
+
+When: as for ``poisson``, where classes are compact and their borders run through thin places; the class sizes
+it works towards are estimates. It takes longer after each label.
 """
 
 from __future__ import annotations

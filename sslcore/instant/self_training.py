@@ -5,6 +5,9 @@ pseudo-label (two halves, as in co-training), and its pseudo-label is revoked on
 changes or its confidence leaves the best of the class (Cascante-Bonilla et al. 2021). Classes grow in step:
 each by the same share of what it claims, a large claim cut to its geometric mean with an equal one. All
 pseudo-labels together weigh at most so much against the labels. It stops when < 0.1 % of items flip.
+
+When: the head suits the features and only lacks labels, and classes are no clusters, so that the graph would
+mislead. It needs a few labels in every class to judge itself by.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ certain, the others with ``r_nc ∝ π_c N(z_n; m_c, Σ)``, and count λ times i
 principal directions; ``Σ = (1 − ρ) S/n + ρ σ² I`` (Friedman 1989), the M step under an inverse-Wishart prior,
 so the penalised likelihood never falls. ρ and λ as left-out labels say. Every fit starts from the labelled
 means and a sphere: a start that remembers earlier labels would not forget the ones taken back.
+
+When: each class is one cloud in the features, as with strong encoders, and labels are few. Not where a class
+falls into several clusters: one Gaussian cannot hold them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ Zhou & Li 2005. Learner i takes l pseudo-labels of error e only if ``m (1 − 2�
 Instead of bootstraps three kinds differ (head, Gaussians, graph), on different views where there are
 several. e is counted on labels the learners have not seen, one fold more left out; the paper counts on
 training labels. Teaching only where the third differs (Søgaard 2010) is a setting: it gained less.
+
+When: several feature sets, or models that err on different items, and some tens of labels to count their
+errors on. With fewer it teaches little, and costs three models.
 """
 
 from __future__ import annotations

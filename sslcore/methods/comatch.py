@@ -4,6 +4,9 @@ Li et al. 2021, arXiv:2011.11183. ``q = a p_w + (1 - a) sum_m softmax(z . z_m / 
 embeddings and answers; ``mean_u 1[max q >= tau] CE(p_s, q) + l_c H(graph of q, graph of z)``, the second
 between two strong views: an edge is ``q . q'`` where that reaches 0.8. ``p_w`` is aligned to equal shares.
 What differs: one memory of 2,560 rows for labelled and unlabelled items alike, filled as they come.
+
+When: many classes with few labels each, where single answers err and neighbours in the embedding put them
+right. Slower than ``fixmatch`` by its memory and second strong view; classes about even.
 """
 
 from __future__ import annotations

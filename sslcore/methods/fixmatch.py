@@ -3,6 +3,9 @@
 Sohn et al. 2020, arXiv:2001.07685. ``mean_u 1[max p_weak >= tau] CE(p_strong, argmax p_weak)``.
 The mean is over all u, not over the confident ones, as in the paper. What differs: batch norm sees weak
 views in a pass of their own, which takes a third off the step.
+
+When: the first to try on images with four and more labels a class: simple, quick, well understood. Where
+hardly any answer reaches the threshold (utilisation stays low), go on with ``freematch`` or ``softmatch``.
 """
 
 from __future__ import annotations

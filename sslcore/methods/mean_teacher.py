@@ -4,6 +4,9 @@ Tarvainen & Valpola 2017, arXiv:1703.01780. ``w(t) mean_u mean_c (p_student - p_
 weights a moving average of the student's, ``w`` an exponential ramp over the first 40 % of the run.
 What differs: the student sees the strong view and the teacher the weak one (the paper had one kind of view).
 The teacher is the averaged network that is reported at the end of every method's run.
+
+When: answers are too unsure for thresholds to select much (many or fine classes), since every item teaches,
+whatever its confidence. It needs time: gains come late in the run.
 """
 
 from __future__ import annotations

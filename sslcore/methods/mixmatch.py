@@ -5,6 +5,9 @@ mixed in pairs with shares from Beta(a, a): ``mean_l CE(p', y') + w(t) mean_u me
 differs: the ramp is that of the other consistency methods; an item without a label of a task takes part in
 it with its guess; batch norm learns its statistics from clean views; of texts the mean word vectors are
 mixed.
+
+When: small images or texts with a handful of labels a class, where hard pseudo-labels would be learned by
+heart: its targets are soft and mixed. Mixing blurs fine differences between classes.
 """
 
 from __future__ import annotations

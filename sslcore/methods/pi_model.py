@@ -3,6 +3,9 @@
 Laine & Aila 2017, arXiv:1610.02242. ``w(t) mean_u mean_c (p_s1 - p_s2)^2``, ``w`` ramped up over 40 % of the
 run. What differs: the noise is the strong view, not dropout; the gradient goes through both views, as in the
 paper.
+
+When: as the plain form of consistency, to compare with; and on easy sets, for two strong views a step are all
+it costs. ``mean_teacher`` has the steadier target.
 """
 
 from __future__ import annotations

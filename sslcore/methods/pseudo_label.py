@@ -3,6 +3,9 @@
 Lee 2013 (ICML workshop). ``w(t) mean_u 1[max p >= tau] CE(p, argmax p)``, ``w`` ramped up.
 What differs: a confidence threshold, which the paper had not; without one the first guesses are learned by
 heart. FixMatch is this with a strong view in place of ``p``.
+
+When: a first cheap step beyond the labels where there is no good way to disturb an item (features, short
+texts). Where strong views are at hand, ``fixmatch`` is the same idea with more to learn from.
 """
 
 from __future__ import annotations

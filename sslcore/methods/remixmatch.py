@@ -4,6 +4,9 @@ Berthelot et al. 2020, arXiv:1911.09785. The guess is ``sharpen(n(p_w * p(y) / p
 target of the weak and of both strong views, mixed: ``mean_l CE(p', y') + w(t) (l_u mean_u CE(p', q') + l_1
 CE(p_s, q)) + l_r CE(turn)``. What differs: two strong views (the paper had up to eight), the labelled items
 are seen in their weak view, and where there are no images there is nothing to turn. The rest as in MixMatch.
+
+When: images with very few labels, classes of about equal size, and a generous time budget, for it passes over
+four views a step. Not where a turned image may be of another class (6 and 9).
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ answers and nearness are fitted to each other: ``p~ = a p_w + (1 - a) sum_m k_w[
 p_w[y_m])``; ``mean_u 1[max p~ >= tau] CE(p_s, p~) + l_i mean_u CE(k_s, k~)``. ``p_w`` is aligned to equal
 shares. What differs: the memory is a queue of labelled views (the paper: one average an item); no averaged
 network.
+
+When: the labelled items are typical of their classes, so that being near one of them means something. Not for
+labels chosen because they were odd or doubtful; classes about even.
 """
 
 from __future__ import annotations

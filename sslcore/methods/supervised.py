@@ -3,6 +3,9 @@
 Cross-entropy on weak views of the labelled items, the same network, steps and averaged weights as the others.
 It is trained beside every semi-supervised run: a method that does not beat it has not earned its cost.
 Formula: ``mean_l CE(p_l, y_l)``.
+
+When: always, as the bar that the others must pass; alone where most items carry a label, or where the
+unlabelled ones are of another kind and would mislead.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Xie et al. 2020, arXiv:1904.12848. ``mean_u 1[max p_w >= tau] CE(sharpen(p_w, T), p_s)``, which has the
 gradient of the paper's KL. Training-signal annealing: a labelled item that is already sure enough is left
 out, the bar ``1/C + (1 - 1/C) a(t)`` rising with the run, so that few labels are not learned by heart.
+
+When: texts and features: soft targets keep what a hard answer throws away, and annealing slows learning a few
+labels by heart. With hundreds of labels the annealing only delays.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ Miyato et al. 2018, arXiv:1704.03976. ``mean_u KL(p(x) || p(x + r)) + w_e H(p(x)
 its statistics from clean passes. What differs: ``epsilon`` is for 3 x 32 x 32 numbers and grows with the
 root of their count, so that one value suits all sizes; ``xi`` is 1e-3, as at the paper's 1e-6 the gradient
 drowns in float32; of a text its mean word vector is nudged; all tasks share one nudge.
+
+When: nothing is known that changes an item without changing its class (features, sounds, odd images): it
+finds its own small change. Each step costs two more passes, so fewer fit the budget.
 """
 
 from __future__ import annotations
