@@ -20,6 +20,7 @@ A message says what happened, what was expected, what was received and what to d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -95,4 +96,14 @@ class SourceUnavailableError(LabelloomError):
 
 
 class TrainingError(LabelloomError):
-    """A run that cannot go on; the message says at which step and what to change."""
+    """A run that cannot go on; the message says at which step and what to change.
+
+    Args:
+        problem: What happened, what was expected, what was received, what to do.
+        rows: Rows of the items at fault, where the error is about a batch; a message never names rows,
+            because only who made the set knows what they are called.
+    """
+
+    def __init__(self, problem: str, *, rows: Sequence[int] = ()) -> None:
+        self.problem, self.rows = problem, tuple(rows)
+        super().__init__(problem)

@@ -4,6 +4,9 @@ Berthelot et al. 2022, arXiv:2106.04732. Keep where ``max q >= tau * mean_l max 
 ``n(p * p_l / p_u)``, the weak prediction moved from the mean answer on unlabelled items to that on labelled
 ones. Both means are moving averages (from 1/C on), where the paper takes one batch: 16 labelled items are too
 few for a mean. Logit interpolation, for shifted domains, is left out.
+
+When: labelled and unlabelled items come from different places (another camera, another year), or the model is
+unsure of everything: the bar moves with its confidence on labelled items.
 """
 
 from __future__ import annotations
@@ -67,3 +70,8 @@ class AdaMatch(ThresholdMethod):
         from sslcore.losses.adaptive import above
 
         return above(proba_UC, self.config.threshold * self.state[f"{task}.confidence"])
+
+    def thresholds(self, task: int) -> Tensor:
+        """The relative threshold, the same for every class."""
+        bar: Tensor = self.config.threshold * self.state[f"{task}.confidence"]
+        return bar.expand(self.tasks[task].classes)

@@ -5,6 +5,9 @@ Xu et al. 2021, arXiv:2109.00650. Keep where ``-log max p_w <= r_t``, ``r_t = ma
 let in, later only sure ones. What differs: ``r_0`` is a moving average over the warm-up, and ``t`` counts
 equal shares of the run, so that the schedule fits runs of any length; the bar never rises, also where the
 run's length is revised.
+
+When: the labels alone already make a fair model (ten and more a class), so that its losses can be trusted as
+a bar. With one or two labels a class the bar starts from next to nothing.
 """
 
 from __future__ import annotations
@@ -71,3 +74,8 @@ class Dash(ThresholdMethod):
         """1 where the loss of the answer is at most the bar; 0 in the warm-up."""
         low_U = proba_UC.max(1).values.log() >= -self.state[f"{task}.bar"]
         return low_U.to(proba_UC.dtype) * self.state[f"{task}.open"]
+
+    def thresholds(self, task: int) -> Tensor:
+        """The bar as a confidence, the same for every class; 1 in the warm-up, when nothing passes."""
+        bar = (-self.state[f"{task}.bar"]).exp().maximum(1 - self.state[f"{task}.open"])
+        return bar.expand(self.tasks[task].classes)

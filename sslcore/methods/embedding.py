@@ -41,6 +41,7 @@ class EmbeddingMethod(Method):
 
     learn_views: ClassVar[tuple[str, ...]] = ("strong",)
     target_views: ClassVar[tuple[str, ...]] = ("weak",)
+    one_device: ClassVar[str] = "it keeps a memory of the embeddings seen last"
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
         super().__init__(config, tasks, items)
@@ -83,3 +84,9 @@ class EmbeddingMethod(Method):
         from sslcore.losses.adaptive import above
 
         return above(self.alignment(task, proba_UC), self.config.threshold)
+
+    def thresholds(self, task: int) -> Tensor:
+        """The same for every class."""
+        import torch
+
+        return torch.full((self.tasks[task].classes,), float(self.config.threshold))

@@ -4,6 +4,9 @@ Wang et al. 2023, arXiv:2205.07246. ``tau_c = tau_t p_c / max p``; ``tau_t`` a m
 probability, ``p`` of the mean prediction, ``h`` of the answers' histogram, all from weak views, from 1/C
 on. ``FixMatch loss at tau_c + w_f * fairness``. The averages are renewed before they are used, as in the
 authors' code.
+
+When: very few labels (one to four a class) and no idea which threshold suits. Its pull towards fair answers
+expects classes of about equal size; weigh it down where they are not.
 """
 
 from __future__ import annotations
@@ -63,10 +66,15 @@ class FreeMatch(ThresholdMethod):
 
     def trust(self, task: int, proba_UC: Tensor) -> Tensor:
         """1 from the bar of the class up."""
-        from sslcore.losses.adaptive import above, free_threshold
+        from sslcore.losses.adaptive import above
 
-        bar_C = free_threshold(self.state[f"{task}.confidence"], self.state[f"{task}.mean_proba_C"])
-        return above(proba_UC, bar_C)
+        return above(proba_UC, self.thresholds(task))
+
+    def thresholds(self, task: int) -> Tensor:
+        """The global bar, lower for classes that are given seldom."""
+        from sslcore.losses.adaptive import free_threshold
+
+        return free_threshold(self.state[f"{task}.confidence"], self.state[f"{task}.mean_proba_C"])
 
     def follow(self, task: int, logits_UC: Tensor, proba_UC: Tensor, weight_U: Tensor) -> Tensor:
         """FixMatch's loss and the fairness term."""

@@ -5,6 +5,9 @@ taken out of fold as in confident learning (Northcutt et al. 2021, arXiv:1911.00
 judged by a linear head that never learned u's pseudo-label: from ``threshold`` up its answer is adopted,
 below ``keep`` it is revoked. ``mean_u 1[held] CE(p_s, held)``. What differs: folds share the backbone; only
 their heads are apart.
+
+When: pseudo-labels go wrong and stay wrong: audit accuracy rises and then falls in the course of a run, or
+the labels themselves hold errors. What the other folds would not say is taken back.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ class LabelCorrection(Method):
 
     learn_views = ("strong",)
     target_views = ("weak",)
+    one_device = "it remembers the pseudo-label of every item"
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
         super().__init__(config, tasks, items)
@@ -108,6 +112,12 @@ class LabelCorrection(Method):
         from sslcore.losses.adaptive import above
 
         return above(proba_UC, self.config.threshold)
+
+    def thresholds(self, task: int) -> Tensor:
+        """The same for every class."""
+        import torch
+
+        return torch.full((self.tasks[task].classes,), float(self.config.threshold))
 
     def _fold(self, batch: Batch) -> Tensor:
         return batch.row_U % self.config.folds

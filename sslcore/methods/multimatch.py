@@ -7,6 +7,9 @@ of ``z_c - max z_k`` over the others; thresholds follow FreeMatch, ``m_t n_c / m
 answers, and their shares. What differs: the margin is between probabilities, so that it is of one scale; the
 unlabelled weight is ramped up, as a network that starts from nothing (the paper's are pretrained) would
 learn its first guesses by heart; the first head is the reported one.
+
+When: texts, on frozen features or a pretrained network, with classes of unequal difficulty; that is what its
+paper is about. For images trained from nothing begin with ``freematch``.
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ class MultiMatch(Method):
 
     learn_views = ("strong",)
     target_views = ("weak",)
+    one_device = "it remembers margins of every item"
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
         super().__init__(config, tasks, items)

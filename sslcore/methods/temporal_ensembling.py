@@ -4,6 +4,9 @@ Laine & Aila 2017, arXiv:1610.02242. ``w(t) mean_u mean_c (p - z)^2`` with ``z =
 + (1 - a) p`` each time the item is seen: a moving average without bias from the first answer on. What
 differs: ``n`` counts an item's own answers, not epochs; the average is of answers on weak views, this one
 included, and the strong view follows it (the paper had one kind of view). The table has a row for each item.
+
+When: small sets, whose items are seen often enough within the budget for an average of their answers to mean
+something; on large ones the average is old before it is used: ``mean_teacher``.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ class TemporalEnsembling(ConsistencyMethod):
     """Each item's answers follow their own moving average."""
 
     target_views = ("weak",)
+    one_device = "it remembers the answers on every item"
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
         super().__init__(config, tasks, items)

@@ -69,6 +69,13 @@ class ThresholdMethod(BalancedMethod):
         """The trust in answers as they come from the network."""
         return self.trust(task, proba_UC if self.alignment is None else self.alignment(task, proba_UC))
 
+    def thresholds(self, task: int) -> Tensor | None:
+        """The setting of that name, the same for every class, where there is one."""
+        import torch
+
+        bar = getattr(self.config, "threshold", None)
+        return None if bar is None else torch.full((self.tasks[task].classes,), float(bar))
+
     @abstractmethod
     def trust(self, task: int, proba_UC: Tensor) -> Tensor:
         """How far (aligned) answers are trusted, 0 to 1 a row; reads the state, never changes it."""

@@ -74,6 +74,8 @@ class TrainingData:
         baseline_accuracy: Audit accuracy of the supervised head per task, to compare a run with.
         soft_target: A teacher's probabilities ``NC`` per task, for distillation; rows of NaN or zeros where
             it says nothing.
+        baseline_right: Where the supervised head is right on the audit split of a task, in its order: run and
+            head are then compared item by item.
         encoder: Name of the encoder behind ``feature_ND``, kept in the bundle.
     """
 
@@ -85,6 +87,7 @@ class TrainingData:
     key_N: Mapping[str, IntArray] | None = None
     excluded_N: BoolArray | None = None
     baseline_accuracy: Mapping[str, float] | None = None
+    baseline_right: Mapping[str, BoolArray] | None = None
     encoder: str = ""
     soft_target: Mapping[str, FloatArray] | None = None
 

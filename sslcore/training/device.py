@@ -1,7 +1,8 @@
 """Which device and which precision, by what is there.
 
 A GPU before the CPU. bfloat16 only where the processor multiplies it in hardware: on a CPU without
-AVX512-BF16 or AMX it is emulated and ten times slower than float32.
+AVX512-BF16 or AMX it is emulated and ten times slower than float32. On GPUs without it, float16 with scaled
+gradients.
 """
 
 from __future__ import annotations
@@ -30,19 +31,20 @@ def choose_device(wish: str) -> torch.device:
 
 
 def choose_precision(wish: str, device: torch.device, *, convolutions: bool) -> torch.dtype:
-    """float32 or bfloat16 for a run.
+    """What a run is computed in: float32, bfloat16, or float16 with scaled gradients.
 
     Args:
-        wish: "auto", "float32" or "bfloat16".
+        wish: "auto", "float32", "bfloat16" or "float16".
         device: Where the run computes.
         convolutions: Whether the network has any; small perceptrons gain nothing.
     """
     if wish != "auto":
-        return torch.bfloat16 if wish == "bfloat16" else torch.float32
+        found: torch.dtype = getattr(torch, wish)
+        return found
     if not convolutions:
         return torch.float32
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device.type == "cpu" and _cpu_multiplies_bfloat16():
         return torch.bfloat16
     return torch.float32

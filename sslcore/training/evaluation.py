@@ -1,7 +1,7 @@
 """What the averaged network is worth now: on the audit split, and on a fixed sample of unlabelled items.
 
-Audited figures are the honest ones. Beside them stand signs of trouble that need no label: how often one
-class is given beside what the labels say.
+Audited figures are the honest ones, each with its 90 % interval. Beside them stand signs that need no label:
+how often each class is given beside what the labels say, and how many answers changed since the last look.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from sslcore.methods.base import Method
-from sslcore.shapes import FloatArray, IntArray
+from sslcore.quality.calibration import expected_calibration_error
+from sslcore.quality.intervals import proportion_interval
+from sslcore.shapes import BoolArray, FloatArray, IntArray
+from sslcore.training.collapse import probability_below
 from sslcore.training.data import TaskLabels
+from sslcore.training.tally import MOST_CLASSES
 
 PROBE = 512  # unlabelled items looked at in each evaluation
 
@@ -30,6 +34,8 @@ class Evaluation:
         predict: Probabilities (Tensor ``AC``) of a task for rows of the set.
         probe_row: A fixed sample of items that are unlabelled in every task.
         key_TN: Known answers of each task, None where there are none; for figures alone.
+        head_T: Of each task, where the supervised head is right on the audit split, or its accuracy alone;
+            None where neither is known.
     """
 
     def __init__(
@@ -40,24 +46,35 @@ class Evaluation:
         *,
         probe_row: IntArray,
         key_TN: Sequence[Tensor | None],
+        head_T: Sequence[BoolArray | float | None] = (),
     ) -> None:
         self.tasks, self.method, self.predict = list(tasks), method, predict
         self.probe_row, self.key_TN = probe_row, list(key_TN)
+        self.head_T = list(head_T) or [None] * len(self.tasks)
+        self._last: dict[int, Tensor] = {}  # answers on the probe, of the last look
 
     def of_task(self, index: int) -> Figures:
         """Figures of one task."""
-        return [*self._audit(index), *self._probe(index)]
+        return [*self._audit(index), *self._probe(index), *self._thresholds(index)]
 
     def _audit(self, index: int) -> Figures:
         task = self.tasks[index]
         if not len(task.audit_row_A):
             return []
         proba_AC = self.predict(index, np.asarray(task.audit_row_A))
-        right_A = proba_AC.argmax(1) == torch.from_numpy(np.array(task.audit_label_A)).to(proba_AC.device)
-        figures = [("audit_accuracy", float(right_A.float().mean()))]
+        label_A = np.asarray(task.audit_label_A)
+        right_A = proba_AC.argmax(1) == torch.from_numpy(label_A.copy()).to(proba_AC.device)
+        said_A = right_A.cpu().numpy()
+        figures = _with_range("audit_accuracy", float(said_A.sum()), len(said_A))
+        figures.append(("audit_size", float(len(said_A))))
+        figures.append(("calibration_error", expected_calibration_error(proba_AC.cpu().numpy(), label_A)))
+        head = self.head_T[index]
+        if head is not None:
+            figures.append(("below_head", probability_below(said_A, head)))
         trust_A = self.method.accept(index, proba_AC)
         if trust_A is not None and float(trust_A.sum()) > 0:
-            figures.append(("pseudo_precision", float((right_A * trust_A).sum() / trust_A.sum())))
+            hits, trusted = float((right_A * trust_A).sum()), float(trust_A.sum())
+            figures += _with_range("pseudo_precision", min(hits, trusted), trusted)
         return figures
 
     def _probe(self, index: int) -> Figures:
@@ -71,22 +88,58 @@ class Evaluation:
             known = int((key_U >= 0).sum())
             if known:
                 figures.append(("key_accuracy", int((answer_U == key_U).sum()) / known))
-        over_C = over_prior(self.tasks[index], answer_U.cpu().numpy())
-        return [*figures, ("largest_class_over_prior", float(over_C.max()))]
+        last_U, self._last[index] = self._last.get(index), answer_U
+        if last_U is not None:
+            figures.append(("flip_rate", float((answer_U != last_U).float().mean())))
+        share_C, prior_C = shares(self.tasks[index], answer_U.cpu().numpy())
+        over_C = share_C / prior_C
+        figures += [
+            ("largest_class_over_prior", float(over_C.max())),
+            ("smallest_class_over_prior", float(over_C.min())),
+        ]
+        for name, value_C in (("share", share_C), ("prior", prior_C)):
+            figures += [(f"{name}/{label}", float(value)) for label, value in _first(value_C)]
+        return figures
+
+    def _thresholds(self, index: int) -> Figures:
+        bar_C = self.method.thresholds(index)
+        return [] if bar_C is None else spread("threshold", bar_C.detach().float().cpu().numpy())
 
 
-def over_prior(task: TaskLabels, answer_U: IntArray) -> FloatArray:
-    """How many times as often as the labels' (smoothed) prior says each class is given.
+def spread(name: str, value_C: FloatArray) -> Figures:
+    """The middle, lowest and highest of a figure per class, and each class's own for the first classes.
+
+    >>> spread("threshold", np.array([0.5, 0.9, 0.7]))[:3]
+    [('threshold', 0.7), ('threshold_low', 0.5), ('threshold_high', 0.9)]
+    """
+    return [
+        (name, float(np.median(value_C))),
+        (f"{name}_low", float(np.min(value_C))),
+        (f"{name}_high", float(np.max(value_C))),
+        *((f"{name}/{label}", float(value)) for label, value in _first(value_C)),
+    ]
+
+
+def shares(task: TaskLabels, answer_U: IntArray) -> tuple[FloatArray, FloatArray]:
+    """How often each class is given, and how often the labels' (smoothed) prior says it should be.
 
     >>> task = TaskLabels("t", "single", 2, np.array([0, 1, -1, -1]))
-    >>> over_prior(task, np.array([0, 0, 0, 1])).tolist()
-    [1.5, 0.5]
+    >>> [part.tolist() for part in shares(task, np.array([0, 0, 0, 1]))]
+    [[0.75, 0.25], [0.5, 0.5]]
     """
     label_L = np.asarray(task.label_N)[np.asarray(task.label_N) >= 0]
-    prior_C = (np.bincount(label_L, minlength=task.classes) + 1) / (len(label_L) + task.classes)
-    share_C = np.bincount(answer_U, minlength=task.classes) / max(1, len(answer_U))
-    over_C: FloatArray = share_C / prior_C
-    return over_C
+    prior_C: FloatArray = (np.bincount(label_L, minlength=task.classes) + 1) / (len(label_L) + task.classes)
+    share_C: FloatArray = np.bincount(answer_U, minlength=task.classes) / max(1, len(answer_U))
+    return share_C, prior_C
+
+
+def _first(value_C: FloatArray) -> list[tuple[int, float]]:
+    return list(enumerate(value_C[:MOST_CLASSES].tolist()))
+
+
+def _with_range(name: str, successes: float, trials: float) -> Figures:
+    found = proportion_interval(successes, trials)
+    return [(name, found.value), (f"{name}_low", found.low), (f"{name}_high", found.high)]
 
 
 def probe_rows(tasks: Sequence[TaskLabels], free_row_U: IntArray, *, seed: int) -> IntArray:

@@ -18,7 +18,9 @@ from sslcore.augment.dice import Dice
 from sslcore.errors import TrainingError
 from sslcore.methods.base import Batch
 from sslcore.shapes import UNLABELLED, FloatArray, IntArray
+from sslcore.training.balanced import BalancedStream
 from sslcore.training.data import TaskLabels, TrainingData
+from sslcore.training.fleet import Fleet
 from sslcore.training.preprocess import Preprocess
 
 ON_DEVICE_BYTES = 4 * 2**30  # a set up to this size lives on the GPU
@@ -64,6 +66,8 @@ class Pool:
         sizes: Labelled and unlabelled items in a step.
         seed: Of the streams.
         device: Where batches go.
+        fleet: The processes that share each batch; this one alone, where not given.
+        balanced: Whether labelled items are dealt evenly over the classes.
 
     Raises:
         TrainingError: Nothing is left to train on.
@@ -78,6 +82,8 @@ class Pool:
         sizes: tuple[int, int],
         seed: int,
         device: torch.device,
+        fleet: Fleet | None = None,
+        balanced: bool = False,
     ) -> None:
         self.device = device
         self.preprocess = preprocess
@@ -101,17 +107,37 @@ class Pool:
         label_TN = np.stack([np.asarray(task.label_N, dtype=np.int64) for task in tasks])
         label_TN[:, ~free_N] = UNLABELLED
         self.label_TN = torch.from_numpy(label_TN)
-        labelled, unlabelled = sizes
-        share = [labelled // len(tasks) + (index < labelled % len(tasks)) for index in range(len(tasks))]
-        self._labelled = []
+        self._labelled: list[Stream | BalancedStream] = []
         for index, task in enumerate(tasks):
             row_L = np.flatnonzero(label_TN[index] >= 0)
             if not len(row_L):
                 raise TrainingError(
                     f"Task {task.name!r} has no label outside the audit split. Label a few items of it first."
                 )
-            self._labelled.append(Stream(row_L, max(1, share[index]), seed * 1009 + 1 + index))
-        self._unlabelled = Stream(self.free_row_U, unlabelled, seed * 1009)
+            own = seed * 1009 + 1 + index
+            stream = (
+                BalancedStream(row_L, label_TN[index, row_L], 1, own) if balanced else Stream(row_L, 1, own)
+            )
+            self._labelled.append(stream)
+        self._unlabelled = Stream(self.free_row_U, 1, seed * 1009)
+        self.fleet = fleet or Fleet()
+        self.sizes = sizes
+        self.resize(sizes)
+
+    def resize(self, sizes: tuple[int, int]) -> None:
+        """Sets how many labelled and unlabelled items a step has; each task gets its share of the first."""
+        self.sizes = sizes
+        tasks = len(self._labelled)
+        for index, stream in enumerate(self._labelled):
+            share = sizes[0] // tasks + (index < sizes[0] % tasks)
+            stream.size = self.fleet.whole(max(1, share))
+        self._unlabelled.size = self.fleet.whole(max(1, sizes[1]))
+
+    def rows(self, step: int, *, unlabelled: bool) -> tuple[IntArray, IntArray]:
+        """Rows of a step's labelled and unlabelled items: this process's share of them."""
+        row_B = np.concatenate([self.fleet.share(stream.deal(step)) for stream in self._labelled])
+        row_U = self._unlabelled.deal(step) if unlabelled else np.zeros(0, dtype=np.int64)
+        return row_B, self.fleet.share(row_U)
 
     def batch(self, step: int, names: Sequence[str], dice: Dice) -> Batch:
         """The batch of a step, with the views asked for.
@@ -121,10 +147,9 @@ class Pool:
             names: "weak" or "strong", with "_2" for a second one of the kind.
             dice: Randomness of the views.
         """
-        row_B = np.concatenate([stream.deal(step) for stream in self._labelled])
+        row_B, row_U = self.rows(step, unlabelled=bool(names))
         labelled_B = self.views.weak(self.fetch(row_B), dice)
         label_TB = self.label_TN[:, row_B].to(self.device, non_blocking=True)
-        row_U = self._unlabelled.deal(step) if names else np.zeros(0, dtype=np.int64)
         views: dict[str, Tensor] = {}
         if names:
             item_U = self.fetch(row_U)
@@ -144,10 +169,17 @@ class Pool:
             return self.views.plain(item_B)
         return (self.views.weak if kind == "weak" else self.views.strong)(item_B, dice)
 
+    def from_host(self) -> bool:
+        """Whether items come from the host's memory or disk while the network computes on a device."""
+        return self.device.type != "cpu" and self._on_device is None
+
     def fetch(self, row_B: IntArray) -> Tensor:
         """Prepared items on the device."""
         if self._on_device is not None:
             item_B = self._on_device[torch.from_numpy(row_B).to(self.device, non_blocking=True)]
         else:
-            item_B = torch.from_numpy(np.asarray(self.prepared[row_B])).to(self.device, non_blocking=True)
+            held_B = torch.from_numpy(np.asarray(self.prepared[row_B]))
+            if self.device.type == "cuda":
+                held_B = held_B.pin_memory()  # or the copy would wait for the device
+            item_B = held_B.to(self.device, non_blocking=True)
         return item_B.long() if self.preprocess.source == "text" else item_B

@@ -94,8 +94,14 @@ class TrainConfig(Config):
     device: str = param("auto", choices=("auto", "cpu", "cuda", "mps"), help="Where the run computes.")
     precision: str = param(
         "auto",
-        choices=("auto", "float32", "bfloat16"),
-        help="auto: bfloat16 where the processor has it.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        help="auto: bfloat16 where the processor has it, float16 with scaled gradients on older GPUs.",
+    )
+    compile: bool = param(
+        False, help="Compile the network first: half a minute or more, worth it for long runs on a GPU."
+    )
+    devices: int = param(
+        0, low=0, high=64, help="GPUs that share each batch; 0: all there are, as far as the method can."
     )
 
 

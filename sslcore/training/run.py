@@ -4,88 +4,60 @@ First the warm start, where there is one. Then, a step: batch, views, losses, th
 clip, optimiser, averaged weights. Nothing in it waits for the device:
 what a step has to tell is summed on the device and read at evaluations. Everything random follows from the
 seed and the step, so a killed run goes on from its checkpoint to the same weights, bit for bit on a CPU.
-Reported is the averaged network at the last step, never the best one seen.
+Reported is the averaged network at the last step, never the best one seen, unless the run collapsed on the
+way: then the best before that, and the run says so.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sslcore.augment.dice import Dice
-from sslcore.errors import RecipeError, TrainingError
+from sslcore.errors import TrainingError
 from sslcore.methods import METHODS
-from sslcore.methods.base import Diagnostics, Method, Moment
+from sslcore.methods.base import Batch, Diagnostics, Method, Moment
 from sslcore.models import TaskShape
 from sslcore.models.network import Backbone, Network, build_network
 from sslcore.multitask.base import Balancing, Sharing
 from sslcore.pretraining import WARM_STARTS
 from sslcore.pretraining.base import WarmStart
 from sslcore.shapes import FloatArray, IntArray
-from sslcore.training.checkpoint import pack_optimiser, read_checkpoint, unpack_optimiser, write_checkpoint
+from sslcore.training import snapshot
+from sslcore.training.best import LEAST_AUDIT, Best
+from sslcore.training.collapse import Watch
+from sslcore.training.compiling import compile_backbone
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device, choose_precision
 from sslcore.training.ema import AveragedNetwork
 from sslcore.training.evaluation import Evaluation, probe_rows
+from sslcore.training.fleet import Fleet, launched
+from sslcore.training.memory import forget_device_memory, halved, out_of_memory
 from sslcore.training.optimiser import PartlyAdaptive
-from sslcore.training.optimiser import PartlyAdaptive
+from sslcore.training.pictures import write_pictures
 from sslcore.training.pool import Pool
 from sslcore.training.predictor import Predictor
+from sslcore.training.prefetch import Ahead
 from sslcore.training.preprocess import Preprocess, plan
 from sslcore.training.recipe import Recipe
+from sslcore.training.report import Reporter, TrainingResult
 from sslcore.training.schedule import Budget, cosine
 from sslcore.training.sizing import settle
+from sslcore.training.snapshot import CHECKPOINT
+from sslcore.training.step import Descent, Losses
 from sslcore.training.tally import Tally
 from sslcore.training.warming import Warming
 from sslcore.transfer.base import Source, Transfer, split_decay
 
-CHECKPOINT = "checkpoint.safetensors"
-COLLAPSE = 3.0  # a class given this many times as often as its prior says is a collapse
 CANCEL_EVERY_S = 0.2
 OVERDUE = 1.5
-
-
-class Reporter(Protocol):
-    """Who is told what happens."""
-
-    def metric(self, step: int, name: str, value: float, *, task: str | None = None) -> None:
-        """A figure at a step; ``task`` is None for figures of the whole run."""
-
-    def progress(self, done: float, total: float, *, note: str = "") -> None:
-        """How much is done, and a line for the user."""
-
-    def should_cancel(self) -> bool:
-        """Whether the run should stop now."""
-
-
-@dataclass
-class TrainingResult:
-    """What a run leaves.
-
-    Args:
-        proba: Probabilities ``NC`` (float32) of each task for all items; empty where the run was cancelled.
-        feature_ND: Features (float16) of all items; empty where the run was cancelled.
-        metrics: Last figures, ``{"audit_accuracy": {task: value}, …, "notes": [line]}``.
-        cancelled: Whether it was told to stop.
-        steps: Steps done.
-        seconds: Time spent in the loop and after it, over all resumptions.
-        predictor: The averaged network with its preprocessing.
-    """
-
-    proba: Mapping[str, FloatArray]
-    feature_ND: FloatArray
-    metrics: dict[str, Any]
-    cancelled: bool
-    steps: int
-    seconds: float
-    predictor: Predictor
+ROWS_TOLD = 64  # rows of a batch that an error names
 
 
 def train(
@@ -104,21 +76,31 @@ def train(
         Predictions for all items by the averaged network at the last step.
 
     Raises:
-        TrainingError: No labels to train on, or the loss became NaN.
+        TrainingError: No labels to train on, the loss became NaN, or memory is too small for one item.
         RecipeError: Choices that do not fit the set, the machine, or the checkpoint.
     """
     on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = list(range(torch.cuda.device_count())) if on_gpu else []
     with torch.random.fork_rng(devices=devices):  # the caller's random numbers stay theirs
-        run = _Run(settle(recipe, data, folder, resume=resume), data, reporter, folder)
+        settled = settle(recipe, data, folder, resume=resume)
+        run = _Run(settled, data, reporter, folder, fleet=launched())
         if resume:
-            run.load()
+            snapshot.load(run)
         return run.go()
 
 
 class _Run:
-    def __init__(self, recipe: Recipe, data: TrainingData, reporter: Reporter, folder: Path) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: TrainingData,
+        reporter: Reporter,
+        folder: Path,
+        *,
+        fleet: Fleet | None = None,
+    ) -> None:
         self.recipe, self.data, self.reporter, self.folder = recipe, data, reporter, folder
+        self.fleet = fleet or Fleet()
         self.began = self.loop_began = time.monotonic()
         self.loop_step = 0
         config = recipe.train_config
@@ -128,18 +110,18 @@ class _Run:
                 "There is nothing to train on: no single-choice task has a label outside the audit split. "
                 "Label at least one item of each class, then start the run again."
             )
-        self.device = choose_device(config.device)
+        self.device = self.fleet.device(choose_device(config.device))
         self.preprocess: Preprocess = plan(data, config, self.device)
         self.precision = choose_precision(
             config.precision, self.device, convolutions=self.preprocess.kind == "image"
         )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         self.shapes = [TaskShape(task.name, task.classes, task.kind) for task in self.tasks]
         entry = METHODS[recipe.method]
         self.method: Method = entry.value(recipe.method_config, self.shapes, len(data))
         self.balancing: Balancing = recipe.build("balancing", self.shapes)
         self.transfer: Transfer = recipe.build("transfer")
         self.sharing: Sharing = recipe.build("sharing")
-        self.dice = Dice(recipe.seed, self.device)
         self.pool = Pool(
             data,
             self.tasks,
@@ -147,14 +129,21 @@ class _Run:
             sizes=(config.batch, config.batch * config.unlabelled_ratio),
             seed=recipe.seed,
             device=self.device,
+            fleet=self.fleet,
+            balanced=config.balanced_batches,
         )
         self.no_row_U = torch.zeros(0, dtype=torch.long, device=self.device)
         self.method_views = self.method.views if len(self.pool.free_row_U) else []
+        # one for this step and one for the next, which may be under way
+        self.dice = [Dice(recipe.seed + 7919 * self.fleet.rank, self.device) for _ in range(2)]
+        self.batches: Ahead[tuple[Batch, Dice]] = Ahead(self._batch)
         self.network = self._network()
         self.step = 0
+        self.slower = 1.0  # factor on the learning rate since batches were halved
         self.spent = 0.0  # seconds of earlier sittings
         self.metrics: dict[str, Any] = {}
         self.notes: list[str] = []
+        self.watch, self.best = Watch([task.name for task in self.tasks]), Best()
         key_TN = [self._key(task.name) for task in self.tasks]
         self.tally = Tally(self.shapes, key_TN, self.device)
         self.bad_step = torch.full((), -1, device=self.device)
@@ -162,13 +151,14 @@ class _Run:
         self.warming = self._warming()
         minutes = config.minutes * 60 * (1 - (self.warming.warm.config.share if self.warming else 0))
         self.budget = Budget(total=config.steps or 1000, seconds=minutes, fixed=config.steps is not None)
-        self.average, self.predictor, self.optimiser, self.rate = self._prepare()
+        self._prepare()
         self.evaluation = Evaluation(
             self.tasks,
             self.method,
             self._proba,
             probe_row=probe_rows(self.tasks, self.pool.free_row_U, seed=recipe.seed),
             key_TN=key_TN,
+            head_T=[self._head(task.name) for task in self.tasks],
         )
 
     # -- parts ---------------------------------------------------------------------------------------------
@@ -201,7 +191,7 @@ class _Run:
         budget = Budget(total=steps or 300, seconds=config.minutes * 60 * share, fixed=steps is not None)
         return Warming(warm, self.network, self.pool, budget, self.recipe.seed, config.ema, self.precision)
 
-    def _prepare(self) -> tuple[AveragedNetwork, Predictor, torch.optim.Optimizer, float]:
+    def _prepare(self) -> None:
         """All that starts from the network's weights: again after a warm start."""
         config = self.recipe.train_config
         torch.manual_seed(self.recipe.seed + 1)
@@ -212,10 +202,20 @@ class _Run:
         self.method.build(self.network)
         for part in (self.method, self.balancing, self.transfer):
             part.to(self.device)
-        average = AveragedNetwork(self.network, config.ema)
+        self.average = AveragedNetwork(self.network, config.ema)
         names = [task.name for task in self.tasks]
-        predictor = Predictor(average.network, self.preprocess, names, precision=self.precision)
-        return average, predictor, *self._optimiser()
+        self.predictor = Predictor(self.average.network, self.preprocess, names, precision=self.precision)
+        self.optimiser, self.rate = self._optimiser()
+        self.descent = Descent(
+            self.optimiser, self.balancing, self.network, clip=config.clip, scaler=self.scaler
+        )
+        if config.compile and self.warming is None:
+            view_B = self.pool.views.plain(self.pool.fetch(self.pool.free_row_U[:8]))
+            failed = compile_backbone(self.network, view_B, self.precision)
+            self.notes += [failed] if failed else []
+        self.losses = Losses(self.network, self.method, self.sharing, self.transfer)
+        self.trained: tuple[bool, ...] = ()
+        self.forward: torch.nn.Module = self.losses
 
     def _optimiser(self) -> tuple[torch.optim.Optimizer, float]:
         config = self.recipe.train_config
@@ -241,13 +241,27 @@ class _Run:
             self.pool.label_TN.numpy(), self.pool.free_row_U, soft_TNC, view, self.recipe.seed, names
         )
 
-    def _weights(self) -> list[torch.nn.Parameter]:
-        """All that is trained: the network, and what method and balancing put beside it for the run."""
-        return [weight for group in self.optimiser.param_groups for weight in group["params"]]
-
     def _key(self, task: str) -> Tensor | None:
         key_N = (self.data.key_N or {}).get(task)
         return None if key_N is None else torch.from_numpy(np.array(key_N, dtype=np.int64)).to(self.device)
+
+    def _head(self, task: str) -> Any:
+        """What is known of the supervised head: where it is right, or its accuracy."""
+        right = (self.data.baseline_right or {}).get(task)
+        return right if right is not None else (self.data.baseline_accuracy or {}).get(task)
+
+    def _batch(self, step: int) -> tuple[Batch, Dice]:
+        """The batch of a step and the dice it was made with, at the place where the method goes on."""
+        dice = self.dice[step % 2]
+        dice.turn(step)
+        return self.pool.batch(step, self.method_views, dice), dice
+
+    def _works_ahead(self) -> bool:
+        """Whether a thread makes the next batch: where the device would wait for the host's memory.
+
+        On a CPU it would take its time from the step itself (measured: docs/measured.md).
+        """
+        return self.pool.from_host() and self.device.type == "cuda"
 
     # -- the loop ------------------------------------------------------------------------------------------
 
@@ -256,32 +270,48 @@ class _Run:
         self.began = self.loop_began = time.monotonic()  # loading is not part of the budget
         if self.warming is not None and not self._warm_up(self.warming):
             return self._finish(cancelled=True)
+        with self.batches:
+            if self._works_ahead():
+                self.batches.start()
+            cancelled = self._learn()
+        self._check_numbers()
+        self.save()
+        if not cancelled and self.fleet.first:
+            self._look()
+        return self._finish(cancelled)
+
+    def _learn(self) -> bool:
+        """All steps of the method; whether it was told to stop."""
         config = self.recipe.train_config
         last_look = last_saved = last_asked = self.tally.since = time.monotonic()
         wait = config.evaluate_every_s
         cancelled = self.reporter.should_cancel()
         self.loop_began, self.loop_step = time.monotonic(), self.step
         while not self.budget.over(self.step) and not cancelled:
-            self._step()
+            self._step_in_memory()
+            if not self.fleet.due(self.step):
+                continue
             now = time.monotonic()
-            if now - last_look >= wait or self._first_look(now):
-                self._look()
-                last_look = time.monotonic()
-                # a slow evaluation (large network, CPU) must not eat the budget: a tenth of the time at most
-                wait = max(config.evaluate_every_s, 9 * (last_look - now)) if config.evaluate_every_s else 0.0
-            if now - last_saved >= config.checkpoint_every_s:
-                self.save()
-                last_saved = time.monotonic()
-            if now - last_asked >= CANCEL_EVERY_S:
-                cancelled = self.reporter.should_cancel()
-                last_asked = now
-                if self._overdue():
-                    break
-        self._check_numbers()
-        self.save()
-        if not cancelled:
-            self._look()
-        return self._finish(cancelled)
+            overdue = False
+            if self.fleet.first:
+                if now - last_look >= wait or self._first_look(now):
+                    self._look()
+                    last_look = time.monotonic()
+                    # a slow evaluation (large network, CPU) must not eat the budget: a tenth of it at most
+                    wait = config.evaluate_every_s and max(config.evaluate_every_s, 9 * (last_look - now))
+                if now - last_saved >= config.checkpoint_every_s:
+                    self.save()
+                    last_saved = time.monotonic()
+                if now - last_asked >= CANCEL_EVERY_S:
+                    cancelled = self.reporter.should_cancel()
+                    last_asked = now
+                    overdue = self._overdue()
+            told = self.fleet.agree([cancelled, overdue, self.budget.total, self.budget.fixed])
+            cancelled, overdue = bool(told[0]), bool(told[1])
+            self.budget.total, self.budget.fixed = int(told[2]), bool(told[3])
+            if overdue:
+                break
+        return cancelled
 
     def _warm_up(self, warming: Warming) -> bool:
         """The warm start to its end, then all that starts from the weights it gave; False where cancelled."""
@@ -289,13 +319,14 @@ class _Run:
         first, last_look, last_saved, last_asked = warming.step, began, began, began
         title = WARM_STARTS[self.recipe.warm_start].title
         while not warming.over():
-            warming.one_step()
+            self._in_memory(warming.one_step, lambda: self._halve_warming(warming))
             now = time.monotonic()
             if now - last_look >= config.evaluate_every_s:
                 for name, value in warming.figures():
                     self.reporter.metric(warming.step, name, value)
+                self._show(warming.step, warming.warm.picture)
                 rate = (warming.step - first) / max(now - began, 1e-9)
-                warming.budget.measure(warming.step, self._elapsed(), rate)
+                warming.budget.measure(warming.step, self.elapsed(), rate)
                 self.reporter.progress(warming.step, warming.budget.total, note=f"Warm start: {title}.")
                 last_look = now
             if now - last_saved >= config.checkpoint_every_s:
@@ -308,16 +339,21 @@ class _Run:
                     return False
         for name, value in warming.figures():
             self.reporter.metric(warming.step, name, value)
+        self._show(warming.step, warming.warm.picture)
         state = warming.average.network.backbone.state_dict()
         self.network.backbone.load_state_dict(state)
-        self.warming = None
-        self.average, self.predictor, self.optimiser, self.rate = self._prepare()
+        self.end_warm_up()
         self.spent, self.began = 0.0, time.monotonic()  # the method's own budget begins here
         return True
 
+    def end_warm_up(self) -> None:
+        """From the warm start's weights on to the method."""
+        self.warming = None
+        self._prepare()
+
     def _overdue(self) -> bool:
         """The machine became so slow that the fixed steps would take half as long again as the user gave."""
-        overdue = self.recipe.train_config.steps is None and self._elapsed() > OVERDUE * self.budget.seconds
+        overdue = self.recipe.train_config.steps is None and self.elapsed() > OVERDUE * self.budget.seconds
         if overdue:
             self.notes.append(
                 f"Stopped at step {self.step} of {self.budget.total}: the machine became slower."
@@ -329,53 +365,100 @@ class _Run:
         return not self.metrics and now - self.loop_began >= 1.0 and self.tally.steps >= 3
 
     def _step(self) -> None:
-        config = self.recipe.train_config
-        self.dice.turn(self.step)
-        torch.manual_seed(
-            self.recipe.seed * 1_000_003 + self.step
-        )  # dropout inside networks, where there is any
         done = self.budget.done(self.step)
         moment = Moment(step=self.step, done=done, teacher=self.average.network)
         self.transfer.at(self.network, done)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * group["scale"] * cosine(done)
-        if self.transfer.alone(done):
-            self._step_alone(moment)
-            return
-        batch = self.pool.batch(self.step, self.method_views, self.dice)
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            drawn = self.transfer.loss(self.network, moment)
-            loss_T, beside, told = self.method.losses(self.network, batch, moment, self.dice.rng)
-        beside = beside if drawn is None else beside + drawn
-        for penalty in (self.sharing.penalty(self.network.backbone), self.transfer.penalty(self.network)):
-            beside = beside if penalty is None else beside + penalty
-        self.optimiser.zero_grad(set_to_none=True)
-        total = self.balancing.backward(loss_T, beside, self.network)
-        if config.clip > 0:
-            torch.nn.utils.clip_grad_norm_(self._weights(), config.clip)
-        self.optimiser.step()
+            group["lr"] = self._rate(done) * group["scale"]
+        alone = self.transfer.alone(done)
+        made = None if alone else self.batches.take(self.step)
+        # dropout inside networks, where there is any; other items in each process, other draws
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step + 7919 * self.fleet.rank)
+        if made is None:
+            with self._autocast():
+                loss = self.transfer.loss(self.network, moment)
+            assert loss is not None
+            total = self.descent.alone(loss)
+            told, row_U = Diagnostics(torch.zeros_like(total), torch.zeros_like(total), total), self.no_row_U
+        else:
+            batch, dice = made
+            forward = self._forward()
+            with self._autocast():
+                loss_T, beside, told = forward(batch, moment, dice.rng)
+            total, row_U = self.descent.down(loss_T, beside), batch.row_U
+        self._keep_alike()
         self.average.update(self.step)
-        first_bad = ~torch.isfinite(total) & (self.bad_step < 0)
-        self.bad_step = torch.where(first_bad, self.step, self.bad_step)
-        self.tally.add(told, total, batch.row_U)
+        self.bad_step = torch.where(~torch.isfinite(total) & (self.bad_step < 0), self.step, self.bad_step)
+        self.tally.add(told, total, row_U)
         self.step += 1
 
-    def _step_alone(self, moment: Moment) -> None:
-        """A step in which only the transfer mode learns."""
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
-            loss = self.transfer.loss(self.network, moment)
-        assert loss is not None
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.recipe.train_config.clip > 0:
-            torch.nn.utils.clip_grad_norm_(self._weights(), self.recipe.train_config.clip)
-        self.optimiser.step()
-        self.average.update(self.step)
-        total = loss.detach()
-        self.bad_step = torch.where(~torch.isfinite(total) & (self.bad_step < 0), self.step, self.bad_step)
-        zero = torch.zeros_like(total)
-        self.tally.add(Diagnostics(zero, zero, total), total, self.no_row_U)
-        self.step += 1
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+    def _rate(self, done: float) -> float:
+        return self.rate * self.slower * cosine(done)
+
+    def _forward(self) -> torch.nn.Module:
+        """The losses, wrapped anew where several devices learn and a transfer mode has freed weights."""
+        if self.fleet.size > 1:
+            trained = tuple(weight.requires_grad for weight in self.losses.parameters())
+            if trained != self.trained:
+                self.trained, self.forward = trained, self.fleet.wrap(self.losses)
+        return self.forward
+
+    def _keep_alike(self) -> None:
+        """What each process learned from its share of the batch, beside gradients of the network."""
+        if self.fleet.size > 1:
+            self.fleet.mean_(self.method.state.values())
+            self.fleet.mean_(self.balancing.state.values())
+            self.fleet.mean_(self.balancing.own.parameters())
+
+    # -- memory --------------------------------------------------------------------------------------------
+
+    def _step_in_memory(self) -> None:
+        self._in_memory(self._step, self._halve)
+
+    def _in_memory(self, step: Callable[[], None], halve: Callable[[], None]) -> None:
+        """A step, with smaller batches where memory does not hold this one."""
+        while True:
+            try:
+                return step()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if self.fleet.size > 1:  # the other processes wait for this one's gradients
+                    raise TrainingError(
+                        f"Memory ran out on device {self.fleet.rank} of {self.fleet.size}. Expected: room "
+                        f"for {self.pool.sizes[0]} labelled items over all devices. Choose a smaller batch, "
+                        "or one device, where batches are halved by themselves."
+                    ) from None
+            # outside of the handler: the traceback held the step's tensors
+            self.optimiser.zero_grad(set_to_none=True)
+            self.batches.forget()
+            forget_device_memory(self.device)
+            halve()
+
+    def _halve(self) -> None:
+        before, sizes = self.pool.sizes, halved(self.pool.sizes)
+        self.pool.resize(sizes)
+        self.slower *= sum(sizes) / sum(before)
+        self._note(
+            f"Memory ran out at step {self.step} with {before[0]} labelled and {before[1]} unlabelled items; "
+            f"it goes on with {sizes[0]} and {sizes[1]}, and a learning rate of {self._rate(0):.2g} at most."
+        )
+
+    def _halve_warming(self, warming: Warming) -> None:
+        before = warming.stream.size
+        warming.resize(halved((before, 0))[0])
+        self._note(
+            f"Memory ran out in the warm start with {before} items in a batch; "
+            f"it goes on with {warming.stream.size}."
+        )
+
+    def _note(self, line: str) -> None:
+        """A line for the user, now and at the end."""
+        self.notes.append(line)
+        self.reporter.progress(self.step, self.budget.total, note=line)
 
     # -- evaluation ----------------------------------------------------------------------------------------
 
@@ -383,62 +466,133 @@ class _Run:
         """Reads the tally, evaluates the averaged network, and tells the figures."""
         self._check_numbers()
         now = time.monotonic()
-        figures: list[tuple[str, float, str | None]] = [(*told, None) for told in self.tally.losses()]
-        if figures:
-            rate = self.rate * cosine(self.budget.done(self.step))
-            figures.append(("learning_rate", rate, None))
+        losses = self.tally.losses()
+        if losses:
+            losses.append(("learning_rate", self._rate(self.budget.done(self.step))))
+        for metric, value in losses:
+            self.metrics[metric] = value
+            self.reporter.metric(self.step, metric, value)
         weight_T = self.balancing.weights()
         for index, task in enumerate(self.tasks):
             told = [*self.tally.of_task(index), *self.evaluation.of_task(index)]
             if weight_T is not None and len(self.tasks) > 1:
                 told.append(("task_weight", float(weight_T[index])))
-            figures += [(metric, value, task.name) for metric, value in told]
-        for metric, value, name in figures:
-            self.reporter.metric(self.step, metric, value, task=name)
-            if name is None:
-                self.metrics[metric] = value
-            else:
-                self.metrics.setdefault(metric, {})[name] = value
+            self._tell(task.name, told)
         self.tally.clear()
+        self._keep_best()
+        self._show(self.step, self.method.picture)
         rate = (self.step - self.loop_step) / max(now - self.loop_began, 1e-9)
-        self.budget.measure(self.step, self._elapsed(), rate)
+        self.budget.measure(self.step, self.elapsed(), rate)
         self.reporter.progress(self.step, self.budget.total)
 
+    def _tell(self, task: str, figures: list[tuple[str, float]]) -> None:
+        """Figures of a task, and what they say of a collapse."""
+        for metric, value in figures:
+            self.reporter.metric(self.step, metric, value, task=task)
+            self.metrics.setdefault(metric, {})[task] = value
+        news = self.watch.look(task, self.step, self.budget.done(self.step), dict(figures))
+        if news:
+            self._note(news)
+            collapsed = float(self.watch.collapsed(task))
+            self.reporter.metric(self.step, "collapsed", collapsed, task=task)
+
+    def _keep_best(self) -> None:
+        """Offers the averaged weights of now to those worth going back to."""
+        if not self.watch.sound():
+            return
+        audited = {task.name: len(task.audit_row_A) for task in self.tasks}
+        audited = {name: size for name, size in audited.items() if size >= LEAST_AUDIT}
+        accuracy = self.metrics.get("audit_accuracy", {})
+        if audited:
+            score = sum(size * accuracy[name] for name, size in audited.items()) / sum(audited.values())
+        else:
+            score = float(self.step)
+        self.best.offer(self.step, score, self.average.network)
+
+    def _show(self, step: int, picture: Callable[[torch.Generator], dict[str, Tensor] | None]) -> None:
+        """Writes the pictures of now; their draws are their own."""
+        rng = torch.Generator(device=self.device).manual_seed(self.recipe.seed * 1_000_003 + step)
+        with torch.no_grad():
+            write_pictures(self.folder, step, picture(rng))
+
     def _proba(self, index: int, row_A: IntArray) -> Tensor:
+        many = self.preprocess.at_once
         parts = [
-            self.predictor.forward(self.pool.fetch(row_A[start : start + 256]))[0][index].softmax(1)
-            for start in range(0, len(row_A), 256)
+            self.predictor.forward(self.pool.fetch(row_A[start : start + many]))[0][index].softmax(1)
+            for start in range(0, len(row_A), many)
         ]
         return torch.cat(parts)
 
     def _check_numbers(self) -> None:
         bad = int(self.bad_step)
-        if bad >= 0:
-            raise TrainingError(
-                f"The loss became NaN or infinite at step {bad}. Expected: a finite number. "
-                f"Lower the learning rate (now {self.rate:g}) or the unlabelled weight, keep gradient "
-                "clipping on, or set the precision to float32."
-            )
+        if bad < 0:
+            return
+        self.batches.close()
+        row_B, row_U = self.pool.rows(bad, unlabelled=bool(self.method_views))
+        rows = [*row_B.tolist(), *row_U.tolist()][:ROWS_TOLD]
+        raise TrainingError(
+            f"The loss became NaN or infinite at step {bad}, with a learning rate of "
+            f"{self._rate(self.budget.done(bad)):.3g} and {len(row_B)} labelled and {len(row_U)} unlabelled "
+            "items in the batch. Expected: a finite number. Lower the learning rate or the unlabelled "
+            "weight, keep gradient clipping on, or set the precision to float32; and look at the items of "
+            "that batch.",
+            rows=rows,
+        )
 
-    # -- the end, and going on -----------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Writes the checkpoint; a run that has gone bad never overwrites a good one."""
+        self._check_numbers()
+        if self.fleet.first:
+            snapshot.save(self)
 
     def _finish(self, cancelled: bool) -> TrainingResult:
-        self.transfer.finish(self.average.network)
-        self.average.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        if not self.fleet.first:
+            return TrainingResult(
+                {}, np.zeros((0, 0)), self.metrics, True, self.step, self.elapsed(), self.predictor
+            )
+        if not cancelled:
+            self._fall_back()
         proba: dict[str, FloatArray] = {}
         feature_ND: FloatArray = np.zeros((0, self.network.backbone.width), dtype=np.float16)
         if cancelled:
-            self.notes.append(f"Cancelled at step {self.step}; it can be resumed from its checkpoint.")
+            self._plain()
+            stopped = f"Cancelled at step {self.step}; it can be resumed from its checkpoint."
+            notes = [*self.notes, stopped]
         else:
             self.reporter.progress(self.step, self.budget.total, note="Predicting all items.")
+            snapshot.save(self, done=True)
+            self._plain()
             proba, feature_ND = self.predictor.predict(self.pool.prepared)
             for task in self.tasks:
                 self._judge(task.name, proba[task.name])
-        self.metrics["notes"] = self.notes
-        self.reporter.progress(self.step, self.budget.total, note=" ".join(self.notes))
+            notes = self.notes
+        self.metrics["notes"] = notes
+        self.reporter.progress(self.step, self.budget.total, note=" ".join(notes))
         return TrainingResult(
-            proba, feature_ND, self.metrics, cancelled, self.step, self._elapsed(), self.predictor
+            proba, feature_ND, self.metrics, cancelled, self.step, self.elapsed(), self.predictor
         )
+
+    def _plain(self) -> None:
+        """The averaged network as anyone can read it."""
+        self.transfer.finish(self.average.network)
+        self.average.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+    def _fall_back(self) -> None:
+        """After a collapse, the best weights from before it, where there are any."""
+        gone = [task.name for task in self.tasks if self.watch.collapsed(task.name)]
+        if not gone or self.best.step < 0:
+            return
+        audited = any(len(task.audit_row_A) >= LEAST_AUDIT for task in self.tasks)
+        how = "the best audited ones, so their audit figures flatter" if audited else "the last sound ones"
+        why = " ".join(f"Collapsed on {name!r}: {self.watch.why(name)}" for name in gone)
+        self.best.restore(self.average.network)
+        self.watch = Watch([task.name for task in self.tasks])
+        for index, task in enumerate(self.tasks):
+            self._tell(task.name, self.evaluation.of_task(index))
+        self.metrics["reported_step"] = self.best.step
+        self.notes.append(f"{why} Its predictions are those of step {self.best.step}: {how}.")
 
     def _judge(self, name: str, proba_NC: FloatArray) -> None:
         """Last figures over all items, and whether the run can be trusted."""
@@ -451,132 +605,34 @@ class _Run:
             accuracy = float((proba_NC.argmax(1) == key_N)[asked_N].mean())
             self.metrics.setdefault("key_accuracy", {})[name] = accuracy
             self.reporter.metric(self.step, "key_accuracy", accuracy, task=name)
-        over = self.metrics.get("largest_class_over_prior", {}).get(name, 0.0)
-        collapsed = over > COLLAPSE
-        if collapsed:
-            self.notes.append(
-                f"Collapsed on {name!r}: one class is given {over:.1f} times as often as the labels say. "
-                "Do not adopt this run; label more of the classes that are missing, or raise the threshold."
-            )
+        collapsed = self.watch.collapsed(name)
         baseline = (self.data.baseline_accuracy or {}).get(name)
         audit = self.metrics.get("audit_accuracy", {}).get(name)
-        if baseline is not None and audit is not None and audit < baseline:
-            collapsed = True
+        if collapsed:
+            self.notes.append(
+                f"Collapsed on {name!r}: {self.watch.why(name)} Do not adopt this run; label more of the "
+                "classes that are missing, or raise the threshold."
+            )
+        elif baseline is not None and audit is not None and audit < baseline:
             self.notes.append(
                 f"On {name!r} the audit accuracy {audit:.3f} is below that of the supervised head, "
-                f"{baseline:.3f}. The head is the better choice."
+                f"{baseline:.3f}, by no more than chance allows."
             )
         self.metrics.setdefault("collapsed", {})[name] = collapsed
         self.reporter.metric(self.step, "collapsed", float(collapsed), task=name)
 
-    def save(self) -> None:
-        """Writes the checkpoint; a run that has gone bad never overwrites a good one."""
-        self._check_numbers()
-        tensors: dict[str, Tensor] = {}
-        for prefix, module in self._modules().items():
-            tensors |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
-        for prefix, state in self._states().items():
-            tensors |= {f"{prefix}.{name}": tensor for name, tensor in state.items()}
-        warming = self.warming
-        optimiser = self.optimiser if warming is None else warming.optimiser
-        budget = self.budget if warming is None else warming.budget
-        facts = {
-            "recipe": self.recipe.as_dict(),
-            "tasks": [[shape.name, shape.classes] for shape in self.shapes],
-            "items": len(self.data),
-            "phase": "learn" if warming is None else "warm",
-            "step": self.step if warming is None else warming.step,
-            "total": budget.total,
-            "fixed": budget.fixed,
-            "seconds": self._elapsed(),
-            "precision": str(self.precision).removeprefix("torch."),
-            "preprocess": self.preprocess.as_dict(),
-        }
-        write_checkpoint(self.folder / CHECKPOINT, tensors | pack_optimiser(optimiser), facts)
-
-    def _modules(self) -> dict[str, torch.nn.Module]:
-        """All modules of the phase, by their prefix in the checkpoint."""
-        if self.warming is not None:
-            return {
-                "network": self.network,
-                "average": self.warming.average.network,
-                "own": self.warming.warm.own,
-            }
-        return {
-            "network": self.network,
-            "average": self.average.network,
-            "own": self.method.own,
-            "balancing_own": self.balancing.own,
-        }
-
-    def _states(self) -> dict[str, dict[str, Tensor]]:
-        """All loose tensors of the phase, by their prefix in the checkpoint."""
-        if self.warming is not None:
-            return {"warm": self.warming.warm.state}
-        return {
-            "method": self.method.state,
-            "balancing": self.balancing.state,
-            "transfer": self.transfer.state,
-        }
-
-    def load(self) -> None:
-        """Takes up the checkpoint of the folder, where there is one.
-
-        Raises:
-            RecipeError: It is of another recipe or another set.
-        """
-        path = self.folder / CHECKPOINT
-        if not path.exists():
-            return
-        tensors, facts = read_checkpoint(path)
-        here: dict[str, Any] = {
-            "recipe": self.recipe,
-            "tasks": [[shape.name, shape.classes] for shape in self.shapes],
-            "items": len(self.data),
-            "preprocess": Preprocess.parse(self.preprocess.as_dict()),
-        }
-        there = {name: facts.get(name) for name in here}
-        there["recipe"] = Recipe.parse(facts["recipe"])
-        there["preprocess"] = Preprocess.parse(facts["preprocess"])
-        differing = [name for name in here if here[name] != there[name]]
-        if differing:
-            raise RecipeError(
-                f"The checkpoint in {self.folder} is of another {differing[0]}. "
-                f"Expected: {here[differing[0]]}. Received: {there[differing[0]]}. "
-                "Start a new run instead of resuming this one."
-            )
-        if facts.get("phase", "learn") == "learn" and self.warming is not None:
-            self.warming = None
-            self.average, self.predictor, self.optimiser, self.rate = self._prepare()
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {
-                name.removeprefix(f"{prefix}."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(f"{prefix}.")
-            }
-
-        for prefix, module in self._modules().items():
-            module.load_state_dict(part(prefix))
-        for prefix, state in self._states().items():
-            held = part(prefix)
-            state.update({name: held[name].to(self.device) for name in state})
-        warming = self.warming
-        unpack_optimiser(self.optimiser if warming is None else warming.optimiser, tensors)
-        if warming is None:
-            self.step = int(facts["step"])
-        else:
-            warming.step = int(facts["step"])
-        budget = self.budget if warming is None else warming.budget
-        budget.total, budget.fixed = int(facts["total"]), bool(facts["fixed"])
-        self.spent = float(facts["seconds"])
-        self.precision = getattr(torch, facts["precision"])
-        self.predictor.precision = self.precision
-        self.began = time.monotonic()
-
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
+        """Seconds in the loop, over all sittings."""
         return self.spent + time.monotonic() - self.began
 
     def _device_note(self) -> str:
         precision = str(self.precision).removeprefix("torch.")
-        return f"{self.preprocess.backbone} on {self.device.type}, {precision}."
+        several = f"{self.fleet.size} devices, " if self.fleet.size > 1 else ""
+        labelled, unlabelled = self.pool.sizes
+        return (
+            f"{self.preprocess.backbone} on {several}{self.device.type}, {precision}; "
+            f"{self.preprocess.told()}{labelled} labelled and {unlabelled} unlabelled items a step."
+        )
+
+
+__all__ = ["CHECKPOINT", "Reporter", "TrainingResult", "train"]

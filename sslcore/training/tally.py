@@ -82,10 +82,14 @@ class Tally:
         if answered_C.sum() == 0:
             return []
         figures = [("utilisation", float(weight_C.sum() / answered_C.sum()))]
+        asked_C = answered_C > 0
+        share_C = weight_C / answered_C.clamp(min=1)
+        figures += [("acceptance_low", float(share_C[asked_C].min()))]
+        figures += [("acceptance_high", float(share_C[asked_C].max()))]
         figures += [
-            (f"acceptance/{label}", float(weight_C[label] / answered_C[label]))
+            (f"acceptance/{label}", float(share_C[label]))
             for label in range(min(len(weight_C), MOST_CLASSES))
-            if answered_C[label] > 0
+            if asked_C[label]
         ]
         known = float(self.known[index])
         if known > 0:

@@ -50,6 +50,7 @@ class Warming:
     def __post_init__(self) -> None:
         config = self.warm.config
         self.step = 0
+        self.rate: float = config.rate
         self.dice = Dice(self.seed + SEED, self.pool.device)
         self.stream = Stream(self.pool.free_row_U, config.batch, self.seed * 1009 + SEED)
         torch.manual_seed(self.seed + SEED)
@@ -62,6 +63,11 @@ class Warming:
         self.bad_step = torch.full((), -1, device=self.pool.device)
         self.lost = torch.zeros((), device=self.pool.device)
         self.since = 0
+
+    def resize(self, batch: int) -> None:
+        """Takes batches of another size from now on, with the rate that suits them (the linear rule)."""
+        self.stream.size = batch
+        self.rate = self.warm.config.rate * batch / self.warm.config.batch
 
     def over(self) -> bool:
         """Whether all its steps are done."""
@@ -76,7 +82,7 @@ class Warming:
         views = {name: self.pool.view(name, item_B, self.dice) for name in self.warm.views}
         moment = Moment(step=self.step, done=done, teacher=self.average.network)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.warm.config.rate * 0.5 * (1 + math.cos(math.pi * done))
+            group["lr"] = self.rate * 0.5 * (1 + math.cos(math.pi * done))
         with torch.autocast(self.pool.device.type, self.precision, enabled=self.precision != torch.float32):
             loss = self.warm.loss(self.network.backbone, views, moment, self.dice.rng)
         self.optimiser.zero_grad(set_to_none=True)
@@ -100,7 +106,7 @@ class Warming:
         if int(self.bad_step) >= 0:
             raise TrainingError(
                 f"The loss of the warm start became NaN or infinite at its step {int(self.bad_step)}. "
-                f"Expected: a finite number. Lower its learning rate (now {self.warm.config.rate:g}), "
+                f"Expected: a finite number. Lower its learning rate (now {self.rate:g}), "
                 "or choose another."
             )
         if not self.since:

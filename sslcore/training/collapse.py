@@ -1,0 +1,147 @@
+"""When a run has collapsed: seen in the run, not after it.
+
+Two signs. One class is given more than three times as often as the labels say, on three evaluations in a
+row. Or the audited accuracy is clearly below that of the supervised head: with probability .95 by McNemar's
+test in its Bayesian form (the items that one has right and the other wrong are draws of ``Beta(½ + wins,
+½ + losses)``), or by ``Beta(hits + ½, misses + ½)`` where only the head's accuracy is known. The first
+quarter of a run does not count: every network starts below the head and with a favourite class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sslcore.shapes import BoolArray
+
+OFTEN = 3.0  # times its prior
+IN_A_ROW = 3
+SURE = 0.95
+SETTLED = 0.25  # share of the run before which nothing is called a collapse
+
+
+def probability_below(right_A: BoolArray, head: BoolArray | float) -> float:
+    """Probability that a model is worse than the supervised head on the audited population.
+
+    Args:
+        right_A: Where the model is right.
+        head: Where the head is right on the same items, or its accuracy alone.
+
+    >>> import numpy as np
+    >>> right_A = np.arange(40) < 20
+    >>> round(probability_below(right_A, np.arange(40) < 30), 3)  # ten items for the head, none against
+    1.0
+    >>> round(probability_below(right_A, right_A), 3), round(probability_below(right_A, 0.5), 3)
+    (0.5, 0.5)
+    """
+    from scipy.special import betainc
+
+    if isinstance(head, int | float):
+        hits = float(right_A.sum())
+        return float(betainc(hits + 0.5, len(right_A) - hits + 0.5, min(1.0, max(0.0, float(head)))))
+    wins, losses = float((right_A & ~head).sum()), float((head & ~right_A).sum())
+    return float(betainc(wins + 0.5, losses + 0.5, 0.5))
+
+
+@dataclass
+class Signs:
+    """What the evaluations so far say of one task.
+
+    Attributes:
+        looks: Evaluations that counted.
+        streak: How many of the last ones had one class far over its prior.
+        over: How far, last.
+        below: Probability of being below the head, last; None where that is not known.
+        since: The step at which it collapsed; None where it has not.
+    """
+
+    looks: int = 0
+    streak: int = 0
+    over: float = 0.0
+    below: float | None = None
+    since: int | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether the last evaluation by itself shows no sign."""
+        return self.over <= OFTEN and (self.below is None or self.below < SURE)
+
+    def collapsed(self) -> bool:
+        """Whether the signs are enough; of a run with fewer than three evaluations, all of them."""
+        one_class = self.streak > 0 and self.streak >= min(IN_A_ROW, self.looks)
+        return one_class or (self.below is not None and self.below >= SURE)
+
+
+@dataclass
+class Watch:
+    """Watches the tasks of a run.
+
+    Args:
+        tasks: Their names.
+
+    >>> watch = Watch(["topic"])
+    >>> [watch.look("topic", step, 0.5, {"largest_class_over_prior": 4.0}) for step in (10, 20)]
+    ['', '']
+    >>> watch.look("topic", 30, 0.5, {"largest_class_over_prior": 4.0})
+    "Collapsed on 'topic' from step 30 on: one class is given 4.0 times as often as the labels say."
+    >>> watch.collapsed("topic"), watch.look("topic", 40, 0.5, {"largest_class_over_prior": 1.0})
+    (True, "Recovered on 'topic' at step 40.")
+    """
+
+    tasks: Sequence[str]
+    signs: dict[str, Signs] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.signs = {name: self.signs.get(name, Signs()) for name in self.tasks}
+
+    def look(self, task: str, step: int, done: float, figures: Mapping[str, float]) -> str:
+        """Takes the figures of one evaluation; what is new, in a line for the user.
+
+        Args:
+            task: The task's name.
+            step: The step.
+            done: Share of the run that is over.
+            figures: ``largest_class_over_prior`` and ``below_head``, where they are known.
+        """
+        held = self.signs[task]
+        held.over, held.below = figures.get("largest_class_over_prior", 0.0), figures.get("below_head")
+        if done < SETTLED:
+            return ""
+        held.looks += 1
+        held.streak = held.streak + 1 if held.over > OFTEN else 0
+        # a streak of two at the third look is no collapse yet, one at the only look is judged at the end
+        now = held.streak >= IN_A_ROW or (held.below is not None and held.below >= SURE)
+        if now == (held.since is not None):
+            return ""
+        held.since = step if now else None
+        return (
+            f"Collapsed on {task!r} from step {step} on: {self.why(task)}"
+            if now
+            else (f"Recovered on {task!r} at step {step}.")
+        )
+
+    def why(self, task: str) -> str:
+        """The signs in a sentence."""
+        held, found = self.signs[task], []
+        if held.over > OFTEN:
+            found.append(f"one class is given {held.over:.1f} times as often as the labels say")
+        if held.below is not None and held.below >= SURE:
+            found.append(f"it is below the supervised head on the audit split (probability {held.below:.0%})")
+        return " and ".join(found) + "."
+
+    def collapsed(self, task: str) -> bool:
+        """Whether a task is collapsed now."""
+        return self.signs[task].collapsed()
+
+    def sound(self) -> bool:
+        """Whether the last evaluation of every task shows no sign of it."""
+        return all(held.sound for held in self.signs.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, for the checkpoint."""
+        return {name: vars(held) for name, held in self.signs.items()}
+
+    def read(self, held: Mapping[str, Any]) -> None:
+        """Takes up what :meth:`as_dict` gave."""
+        self.signs |= {name: Signs(**signs) for name, signs in held.items() if name in self.signs}
