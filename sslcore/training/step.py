@@ -84,6 +84,9 @@ class Descent:
         self.optimiser, self.balancing, self.network = optimiser, balancing, network
         self.clip, self.scaler = clip, scaler
         self.weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+        # Adam does not care how long a gradient is, so a decoder's must not shorten the network's
+        plain = [group for group in optimiser.param_groups if "adaptive" not in group]
+        self.clipped = [weight for group in plain for weight in group["params"]]
 
     def down(self, loss_T: Sequence[Tensor], beside: Tensor) -> Tensor:
         """One step down the losses of the tasks; the total that was stepped on, detached."""
@@ -113,6 +116,6 @@ class Descent:
                     weight.grad.mul_(factor)
         self.scaler.unscale_(self.optimiser)
         if self.clip > 0:
-            torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
+            torch.nn.utils.clip_grad_norm_(self.clipped, self.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
