@@ -100,12 +100,14 @@ def cut_out(image_BXHW: Tensor, centre_B2: Tensor, half: int, fill_X: Tensor) ->
 
     Args:
         image_BXHW: Floats.
-        centre_B2: Row and column of the centre, in pixels; the square may reach over the edge.
+        centre_B2: Row and column of the first pixel beyond the centre; the square may reach over the edge.
         half: Half the side in pixels.
         fill_X: What the square is filled with, per channel.
     """
     height, width = image_BXHW.shape[2:]
-    row_BH = (torch.arange(height, device=image_BXHW.device) - centre_B2[:, :1]).abs() < half
-    column_BW = (torch.arange(width, device=image_BXHW.device) - centre_B2[:, 1:]).abs() < half
+    down_BH = torch.arange(height, device=image_BXHW.device) - centre_B2[:, :1]
+    right_BW = torch.arange(width, device=image_BXHW.device) - centre_B2[:, 1:]
+    row_BH = (down_BH >= -half) & (down_BH < half)
+    column_BW = (right_BW >= -half) & (right_BW < half)
     inside_BHW = row_BH[:, :, None] & column_BW[:, None, :]
     return torch.where(inside_BHW[:, None], fill_X[None, :, None, None], image_BXHW)

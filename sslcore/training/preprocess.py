@@ -32,7 +32,7 @@ TEXT_BUCKETS = 2**14
 LONGEST_TEXT = 256  # words that the word network reads
 MOST_TOKENS = {"cpu": 64, "cuda": 128}  # pieces that a transformer reads: on a CPU a step must stay a second
 SAMPLE = 2048  # items that statistics are taken from
-MOST_VALUES = 2**26  # of images: a quarter of a gigabyte of floats
+MOST_VALUES = 2**25  # of images: an eighth of a gigabyte of floats
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ class Preprocess:
     def at_once(self) -> int:
         """Items that are predicted at once: 256, and of large images as many as hold that many pixels."""
         return int(np.clip(256 * 64**2 / max(1, self.size) ** 2, 4, 256)) if self.kind == "image" else 256
+
+    def told(self) -> str:
+        """The size of an item, for the run's note; nothing where items have no size to choose."""
+        unit = {"image": "pixels", "text": "words", "tokens": "word pieces"}.get(self.kind)
+        return f"{self.size} {unit}, " if unit else ""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready values; the tokeniser is a file of its own."""

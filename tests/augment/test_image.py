@@ -100,8 +100,8 @@ def test_flips_only_the_marked(image_BXHW):
 
 def test_cut_out_covers_a_square_of_the_size_asked_for():
     out_BXHW = geometry.cut_out(torch.ones(1, 1, 12, 12), torch.tensor([[6.0, 5.0]]), 3, torch.tensor([0.0]))
-    assert (out_BXHW == 0).sum() == 5 * 5  # less than 3 away on either side
-    assert out_BXHW[0, 0, 6, 5] == 0
+    assert (out_BXHW == 0).sum() == 6 * 6
+    assert (out_BXHW[0, 0, 3:9, 2:8] == 0).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
