@@ -63,6 +63,7 @@ def wish(bench: Workbench, task: Task) -> None:
         st.info(plain(obstacle))
     describe(methods[name])
     own = config_form(methods[name]["params"], defaults.method_config, key=key)
+    beside = fusion(bench, len(tasks), key)
     with st.expander("Schedule, sizes and device"):
         rest = [param for param in shared.values() if param["name"] != "minutes"]
         train_config = config_form(rest, defaults.train_config, key=f"{key}:train")
@@ -71,7 +72,49 @@ def wish(bench: Workbench, task: Task) -> None:
         )
     st.caption("  \n".join([plain(defaults.reason), *(f"⚠️ {plain(doubt)}" for doubt in desk.doubts(tasks))]))
     if pressed:
-        start(bench, tasks, name, own, train_config | {"minutes": minutes}, encoder, int(seed))
+        wanted = {"method_config": own, "train_config": train_config | {"minutes": minutes}, "fusion": beside}
+        start(bench, tasks, name, wanted | {"encoder": encoder, "seed": int(seed)})
+
+
+TITLES = {
+    "warm_start": "Warm start",
+    "transfer": "Transfer",
+    "sharing": "Sharing",
+    "balancing": "Balancing",
+}
+HELP = {
+    "warm_start": "What the network learns from all items, without labels, before the method begins.",
+    "transfer": "Which weights move, and how fast: of use where the network starts from pretrained weights.",
+    "sharing": "How much of the network the tasks have in common.",
+    "balancing": "How the tasks' losses are weighed against each other.",
+}
+
+
+def fusion(bench: Workbench, tasks: int, key: str) -> dict[str, Any]:
+    """What a recipe chooses beside its method, with the settings of what is chosen."""
+    wanted: dict[str, Any] = {}
+    with st.expander("Warm start and transfer" + (", sharing and balancing" if tasks > 1 else "")):
+        offered = bench.train.fusion(tasks)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            for part, entries in offered.items():
+                titles = {name: str(entry["title"]) for name, entry in entries.items()}
+                wanted[part] = st.selectbox(
+                    TITLES[part],
+                    list(titles),
+                    format_func=titles.__getitem__,
+                    help=HELP[part],
+                    key=f"{key}:{part}",
+                    width=WIDTH,
+                )
+        for part, entries in offered.items():
+            entry = entries[wanted[part]]
+            if wanted[part] != next(iter(entries)):
+                describe(entry)
+            if entry["params"]:
+                st.caption(f"{TITLES[part]}: {entry['title']}")
+                own = f"{key}:{part}:{entry['name']}"
+                wanted[f"{part}_config"] = config_form(entry["params"], {}, key=own)
+    return wanted
 
 
 def describe(method: dict[str, Any]) -> None:
@@ -84,6 +127,8 @@ def describe(method: dict[str, Any]) -> None:
         if rest.strip():
             with st.popover("How it works", width="content", type="tertiary"):
                 st.markdown(rest.strip().replace("``", "`"))
+    if method.get("when"):
+        st.caption(f"When: {method['when'].replace('``', '`')}")
 
 
 def source(sources: list[str], default: str, modality: str, key: str) -> str:
@@ -105,20 +150,10 @@ def source(sources: list[str], default: str, modality: str, key: str) -> str:
     )
 
 
-def start(
-    bench: Workbench,
-    tasks: list[str],
-    method: str,
-    own: dict[str, Any],
-    shared: dict[str, Any],
-    encoder: str,
-    seed: int,
-) -> None:
+def start(bench: Workbench, tasks: list[str], method: str, wanted: dict[str, Any]) -> None:
     """Queues the run, or says why not."""
     try:
-        run_id = bench.train.start(
-            tasks, method=method, method_config=own, train_config=shared, encoder=encoder, seed=seed
-        )
+        run_id = bench.train.start(tasks, method=method, **wanted)
     except LabelloomError as error:
         st.error(plain(error))
         return

@@ -117,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--task", action="append", default=[])
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     train.add_argument("--encoder", help="features to learn from; 'none' for the raw items")
+    for part in ("warm-start", "transfer", "sharing", "balancing"):
+        train.add_argument(f"--{part}", help="one that `methods` lists (settings: --set NAME.KEY=VALUE)")
     train.add_argument("--minutes", type=float, help="time budget")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--follow", action="store_true", help="show the run live until it ends")

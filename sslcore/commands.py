@@ -15,6 +15,7 @@ from sslcore.errors import ConfigError
 from sslcore.instant.tasks import KINDS
 from sslcore.store.facts import Run
 from sslcore.workbench import Workbench
+from sslcore.workbench.train import FUSION
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -170,7 +171,14 @@ def train(args: argparse.Namespace) -> int:
     encoder = args.encoder or chosen.encoder
     if args.minutes is not None:
         shared["minutes"] = args.minutes
+    fusion: dict[str, Any] = {
+        part: getattr(args, part) for part in FUSION if getattr(args, part, None) is not None
+    }
     for key, value in _settings(args.settings).items():
+        part, dot, name = key.partition(".")
+        if dot and part in FUSION:
+            fusion.setdefault(f"{part}_config", {})[name] = value
+            continue
         if key not in own and key not in shared:
             raise ConfigError(f"{args.method} has no setting {key!r}. It has: {', '.join([*own, *shared])}.")
         (own if key in own else shared)[key] = value
@@ -181,6 +189,7 @@ def train(args: argparse.Namespace) -> int:
         train_config=shared,
         encoder=encoder,
         seed=args.seed,
+        fusion=fusion,
     )
     if args.follow and not args.json:
         _follow(bench, run_id)

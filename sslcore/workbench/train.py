@@ -37,6 +37,12 @@ QUIET_SECONDS = 30.0
 ADOPTION_SECONDS = 5.0
 """How late an adoption by another process may show in the list of runs."""
 LIVE = ("queued", "running")
+FUSION = ("warm_start", "transfer", "sharing", "balancing")
+"""The choices of a recipe beside its method, each a family of :func:`sslcore.choices.methods`."""
+SEVERAL = ("sharing", "balancing")
+"""Those that matter only where several tasks are learned together."""
+USUAL = {"warm_start": "none", "transfer": "finetune", "sharing": "hard", "balancing": "fixed"}
+"""What a recipe takes where nothing else is chosen."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,15 @@ class TrainDesk(Desk):
             raise RecipeError(f"No background method is named {name!r}. There are: {', '.join(held)}.")
         return held[name]
 
+    def fusion(self, tasks: int = 1) -> dict[str, dict[str, Choice]]:
+        """What a recipe chooses beside its method: by choice, what there is by name, the usual one first."""
+        held: dict[str, dict[str, Choice]] = {}
+        for name in FUSION if tasks > 1 else (name for name in FUSION if name not in SEVERAL):
+            found = {entry["name"]: entry for entry in choices.methods(name)}
+            usual = USUAL[name]
+            held[name] = {usual: found.pop(usual)} | found
+        return held
+
     def training_params(self) -> list[dict[str, Any]]:
         """The settings that all methods share: schedule, sizes, device."""
         return list(choices.training()["params"])
@@ -208,6 +223,7 @@ class TrainDesk(Desk):
         train_config: Mapping[str, Any] | None = None,
         encoder: str = RAW,
         seed: int = 0,
+        fusion: Mapping[str, Any] | None = None,
     ) -> int:
         """Queues a run on the labels of now, sees to a worker, and returns the run's id.
 
@@ -218,6 +234,7 @@ class TrainDesk(Desk):
             train_config: Schedule, sizes and device; likewise.
             encoder: Feature set to learn from; :data:`RAW` for the raw items.
             seed: Everything random in the run follows from it.
+            fusion: Of :data:`FUSION` what is not the usual one, and ``<choice>_config`` for its settings.
 
         Raises:
             RecipeError: The choices make no sense together or with these labels; says why.
@@ -226,7 +243,8 @@ class TrainDesk(Desk):
         """
         from sslcore.jobs.launch import ensure_worker
 
-        recipe = self._recipe(method, method_config or {}, train_config or {}, encoder, seed)
+        wish = {"method_config": method_config or {}, "train_config": train_config or {}}
+        recipe = self._recipe(method, wish | {"encoder": encoder, "seed": seed} | dict(fusion or {}))
         self._refuse_nonsense(tasks, recipe)
         run_id = self.store.runs.add(
             KIND,
@@ -335,25 +353,23 @@ class TrainDesk(Desk):
         ]
         return min(counts, default=(0, 0))
 
-    def _recipe(
-        self,
-        method: str,
-        method_config: Mapping[str, Any],
-        train_config: Mapping[str, Any],
-        encoder: str,
-        seed: int,
-    ) -> Recipe:
+    def _recipe(self, method: str, rest: Mapping[str, Any]) -> Recipe:
         from sslcore.training.recipe import Recipe
 
         self.method(method)
-        values = {"method": method, "method_config": method_config, "train_config": train_config}
-        return Recipe.parse(values | {"encoder": encoder, "seed": seed})
+        return Recipe.parse({"method": method, **rest})
 
     def _refuse_nonsense(self, tasks: Sequence[str], recipe: Recipe) -> None:
         """Refuses what is well-formed and cannot work, with the reason."""
         from sslcore.training.recipe import backbone_kind
 
         self._refuse_tasks(tasks, recipe.method)
+        for name in SEVERAL:
+            if len(tasks) < 2 and getattr(recipe, name) != USUAL[name]:
+                raise RecipeError(
+                    f"The {name} {getattr(recipe, name)!r} is for several tasks learned together; this run "
+                    f"learns {tasks[0]!r} alone. Choose {USUAL[name]!r}, or a second task."
+                )
         if recipe.encoder != RAW and recipe.encoder not in self.sources():
             ready = ", ".join(name for name in self.sources() if name != RAW) or "none yet"
             raise RecipeError(
@@ -406,11 +422,14 @@ class TrainDesk(Desk):
 
     def _card(self, run: Run, live: Sequence[Run], adopted: Mapping[int, list[str]]) -> RunCard:
         method = str(run.recipe.get("method", "?"))
-        titles = {entry["name"]: entry["title"] for entry in self.methods()}
+        titles = {entry["name"]: entry["title"] for entry in choices.methods()}
+        beside = [str(run.recipe.get(part)) for part in FUSION]
+        named = [method, *(held for held in beside if held not in (*USUAL.values(), "None"))]
+        title = ", ".join(titles.get(name, name) for name in named)
         card = run_card(
             run,
             live,
-            title=ensemble_title(run.recipe) if "members" in run.recipe else titles.get(method, method),
+            title=ensemble_title(run.recipe) if "members" in run.recipe else title,
             method=method,
             tasks=tuple(run.recipe.get("tasks", ())),
         )

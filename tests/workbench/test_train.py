@@ -60,6 +60,20 @@ def test_methods_are_the_background_ones_with_what_a_form_needs(bench):
         bench.train.method("fixmatsch")
 
 
+def test_a_recipe_chooses_more_than_its_method(bench):
+    alone, together = bench.train.fusion(), bench.train.fusion(2)
+    assert list(alone) == ["warm_start", "transfer"]
+    assert list(together) == ["warm_start", "transfer", "sharing", "balancing"]
+    assert [next(iter(entries)) for entries in together.values()] == ["none", "finetune", "hard", "fixed"]
+    run_id = start(bench, fusion={"transfer": "l2_sp", "transfer_config": {"alpha": "0.5"}})
+    assert bench.train.recipe(run_id)["transfer_config"]["alpha"] == 0.5
+    assert bench.train.run(run_id).title.startswith("FixMatch, ")
+    with pytest.raises(RecipeError, match="several tasks"):
+        start(bench, fusion={"balancing": "uncertainty"})
+    with pytest.raises(ConfigError, match="fall"):
+        start(bench, fusion={"transfer_config": {"fall": 7}})
+
+
 def test_defaults_are_sized_to_the_project(open_bench):
     text = open_bench(n=60, labelled=8)
     held = text.train.defaults("fixmatch", ["topic"])
