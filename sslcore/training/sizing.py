@@ -26,7 +26,8 @@ from sslcore.models import BACKBONES
 from sslcore.training.checkpoint import write_whole
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device
-from sslcore.training.preprocess import auto_backbone, kinds_there
+from sslcore.training.memory import out_of_memory
+from sslcore.training.preprocess import auto_backbone, chosen_backbone, kinds_there
 from sslcore.training.recipe import Recipe, TrainConfig, backbone_kind
 
 FILE = "sizes.json"
@@ -152,7 +153,7 @@ def settle(recipe: Recipe, data: TrainingData, folder: Path, *, resume: bool = F
     config = recipe.train_config
     wish = Sizes(config.image_size, config.batch, config.unlabelled_ratio)
     if kind_read(config, data) != "image":
-        batch, ratio = _usual(config)
+        batch, ratio = _usual(chosen_backbone(data, config, choose_device(config.device)), config)
         return _with(recipe, Sizes(config.image_size, wish.batch or batch, wish.ratio or ratio), "")
     if config.backbone != "auto" and all((wish.image, wish.batch, wish.ratio)):
         return recipe
@@ -165,9 +166,9 @@ def settle(recipe: Recipe, data: TrainingData, folder: Path, *, resume: bool = F
     return settled
 
 
-def _usual(config: TrainConfig) -> tuple[int, int]:
+def _usual(backbone: str, config: TrainConfig) -> tuple[int, int]:
     """Batch and ratio of what has no ladder: small where a CPU runs a whole transformer."""
-    heavy = config.backbone != "auto" and BACKBONES[config.backbone].value.pretrained
+    heavy = BACKBONES[backbone].value.pretrained
     return LIGHT if heavy and choose_device(config.device).type == "cpu" else USUAL
 
 
@@ -252,17 +253,23 @@ def seconds_a_step(recipe: Recipe, data: TrainingData, *, steps: int = 2) -> flo
     side = recipe.train_config.image_size
     noise = np.random.default_rng(0).integers(0, 256, (1, channels, side, side), dtype=np.uint8)
     shown = replace(data, image_NXHW=np.broadcast_to(noise, (count, channels, side, side)), key_N=None)
+    run, fastest = None, math.inf
     try:
         run = _Run(replace(recipe, warm_start="none", warm_start_config=Config()), shown, _Quiet(), Path())
-        fastest = math.inf
+        run.step = run.budget.total // 2  # past the start, where a transfer mode may hold weights still
         for step in range(steps + 1):
             began = time.perf_counter()
             run._step()
             int(run.bad_step)  # waits for the device
             if step:
                 fastest = min(fastest, time.perf_counter() - began)
-    except torch.OutOfMemoryError:
-        return math.inf
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        fastest = math.inf
+    finally:
+        if run is not None:
+            run.batches.close()
     return fastest
 
 
