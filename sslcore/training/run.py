@@ -526,7 +526,9 @@ class _Run:
     def _check_numbers(self) -> None:
         bad = int(self.bad_step)
         if bad < 0:
-            return
+            if self.step == 0 or self.descent.finite():
+                return
+            bad = self.step - 1  # a finite loss whose gradient was not: its step has spoilt the weights
         self.batches.close()
         row_B, row_U = self.pool.rows(bad, unlabelled=bool(self.method_views))
         rows = [*row_B.tolist(), *row_U.tolist()][:ROWS_TOLD]

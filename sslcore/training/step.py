@@ -102,6 +102,11 @@ class Descent:
         self._move()
         return loss.detach()
 
+    def finite(self) -> bool:
+        """Whether all weights are numbers; waits for the device."""
+        sums = [weight.detach().float().sum() for weight in self.weights]
+        return bool(torch.isfinite(torch.stack(sums)).all())
+
     def _larger(self, loss_T: Sequence[Tensor], beside: Tensor) -> tuple[list[Tensor], Tensor]:
         if not self.scaler.is_enabled():
             return list(loss_T), beside

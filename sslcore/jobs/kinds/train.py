@@ -8,6 +8,7 @@ flagged items take no part. Into ``runs/<id>/`` go ``proba_<task id>.npy`` (floa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,35 +22,75 @@ from sslcore.jobs.images import cached_images, outline
 from sslcore.jobs.job import Job, Stopped
 from sslcore.jobs.kinds import KINDS
 from sslcore.jobs.teachers import teach
-from sslcore.shapes import FloatArray, IntArray
+from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store.fold import LabelState, TaskState
 
 if TYPE_CHECKING:
     from sslcore.training.data import TrainingData
     from sslcore.training.recipe import Recipe
-    from sslcore.training.run import TrainingResult
+    from sslcore.training.report import Reporter, TrainingResult
 
+NAMED = 16
+"""Items of a bad batch that an error names."""
 HEAD_LEAST_AUDIT = 20
 """Audit items below which the supervised head's accuracy is too rough to judge a run by."""
 
 
 @KINDS.register("train", title="Training", family="job")
 def train(job: Job) -> Mapping[str, Any]:
-    """Trains and writes the predictions."""
-    from sslcore.training.recipe import Recipe
-    from sslcore.training.run import train as run_training
+    """Trains and writes the predictions, on several devices where there are."""
+    from sslcore.jobs.several import devices_for, launch
 
     job.take_turn()
-    wish = dict(job.run.recipe)
-    names = wish.pop("tasks", None)
-    recipe = Recipe.parse(wish)
+    recipe, names = _recipe(job)
+    devices, line = devices_for(recipe)
+    if devices == 1:
+        found = train_here(job, _Reporter(job))
+        assert found is not None
+        return found | {"note": " ".join(part for part in (line, found["note"]) if part)}
+    training_data(job, recipe, _states(job, names))  # decodes and settles once, before there are several
+    return launch(job, devices, cpu=recipe.train_config.device == "cpu")
+
+
+def train_here(job: Job, reporter: Reporter) -> dict[str, Any] | None:
+    """Trains in this process, alone or as one of several; the figures, None where another one keeps them.
+
+    Raises:
+        Stopped: The run was told to stop, and has saved its checkpoint.
+    """
+    from sslcore.training.run import train as run_training
+
+    recipe, names = _recipe(job)
     states = _states(job, names)
     job.report("data", 0, 1, note="Reading the items.")
     data = training_data(job, recipe, states)
-    result = run_training(recipe, data, _Reporter(job), folder=job.folder, resume=True)
+    try:
+        result = run_training(recipe, data, reporter, folder=job.folder, resume=True)
+    except TrainingError as error:
+        raise TrainingError(error.problem + _named(job, error.rows), rows=error.rows) from None
+    if os.environ.get("RANK", "0") != "0":
+        return None
     if result.cancelled:
         raise Stopped
     return _keep(job, recipe, states, result)
+
+
+def _recipe(job: Job) -> tuple[Recipe, Sequence[str] | None]:
+    from sslcore.training.recipe import Recipe
+
+    wish = dict(job.run.recipe)
+    names = wish.pop("tasks", None)
+    return Recipe.parse(wish), names
+
+
+def _named(job: Job, rows: Sequence[int]) -> str:
+    """Keys of the items that an error is about."""
+    if not rows:
+        return ""
+    item_id_N = job.store.item_ids()
+    keys = [item.key for item in job.store.items([int(item_id_N[row]) for row in rows[:NAMED]])]
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    return f" Items of that batch: {', '.join(keys)}{more}."
 
 
 def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> TrainingData:
@@ -71,12 +112,14 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
     flagged_N = np.zeros(len(states[0].label_N), dtype=bool)
     for state in states:
         flagged_N |= state.flagged_N
+    right = _head_right(job, states)
     data = TrainingData(
         modality=store.modality,
         tasks=[_labels(state) for state in states],
         key_N=_keys(job, states),
         excluded_N=flagged_N,
-        baseline_accuracy=_head_accuracy(job, states),
+        baseline_accuracy={name: float(right_A.mean()) for name, right_A in right.items()} or None,
+        baseline_right=right or None,
         encoder="" if recipe.encoder == "none" else recipe.encoder,
         soft_target=teach(job, states, recipe.transfer_config.teacher)  # type: ignore[attr-defined]
         if recipe.transfer == "distil"
@@ -128,8 +171,7 @@ def _states(job: Job, names: Sequence[str] | None) -> list[TaskState]:
 def _labels(state: TaskState) -> Any:
     from sslcore.training.data import TaskLabels
 
-    audit_A = state.audit_row_A
-    audit_A = audit_A[state.label_N[audit_A] >= 0]
+    audit_A = _audited(state)
     return TaskLabels(
         name=state.task.name,
         kind=state.task.kind,
@@ -163,24 +205,31 @@ def _keys(job: Job, states: Sequence[TaskState]) -> dict[str, IntArray] | None:
     return held or None
 
 
-def _head_accuracy(job: Job, states: Sequence[TaskState]) -> dict[str, float] | None:
-    """Audit accuracy of the supervised head on the best features there are, to hold the run against."""
+def _head_right(job: Job, states: Sequence[TaskState]) -> dict[str, BoolArray]:
+    """Where the supervised head on the best features there are is right on the audit split of each task."""
     from sslcore.instant.loop import InstantLoop
     from sslcore.instant.view import View
 
     cache, n = FeatureCache(job.store.folder), job.store.count()
-    best: dict[str, float] = {}
+    best: dict[str, BoolArray] = {}
     for encoder in (name for name in cache.available() if cache.is_complete(name, n)):
         view = View.load(cache.folder(encoder))
         for state in states:
-            row_A, label_N = state.audit_row_A, state.training_label_N
+            row_A, label_N = _audited(state), state.training_label_N
             if len(row_A) < HEAD_LEAST_AUDIT or len(np.unique(label_N[label_N >= 0])) < 2:
                 continue
             loop = InstantLoop([view], classes=len(state.task.classes), seed=0)
             said_A = loop.fit(label_N).head_proba_NC[row_A].argmax(axis=1)
-            accuracy = float((said_A == state.label_N[row_A]).mean())
-            best[state.task.name] = max(best.get(state.task.name, 0.0), accuracy)
-    return best or None
+            right_A = said_A == state.label_N[row_A]
+            held_A = best.get(state.task.name)
+            if held_A is None or right_A.mean() > held_A.mean():
+                best[state.task.name] = right_A
+    return best
+
+
+def _audited(state: TaskState) -> IntArray:
+    """Rows of the audit split that have an answer."""
+    return state.audit_row_A[state.label_N[state.audit_row_A] >= 0]
 
 
 def _keep(job: Job, recipe: Recipe, states: Sequence[TaskState], result: TrainingResult) -> dict[str, Any]:
@@ -218,4 +267,4 @@ def _figures(metrics: Mapping[str, Any], task: str) -> dict[str, Any]:
     }
 
 
-__all__ = ["train", "training_data"]
+__all__ = ["train", "train_here", "training_data"]

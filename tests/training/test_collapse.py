@@ -1,0 +1,161 @@
+"""A collapse: seen while the run goes on, answered by the best weights before it, and else never offered."""
+
+import dataclasses
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+
+from sslcore.methods.supervised import Supervised
+from sslcore.training.best import BEST, Best
+from sslcore.training.checkpoint import read_checkpoint
+from sslcore.training.collapse import Watch, probability_below
+from sslcore.training.run import CHECKPOINT, train
+from tests.training.toys import Remember, blobs, recipe
+
+
+def test_worse_than_the_head_is_an_exact_question():
+    """The Bayesian McNemar test by integration over a fine grid; a sign test says nearly the same."""
+    rng = np.random.default_rng(0)
+    run_A, head_A = rng.random(60) < 0.6, rng.random(60) < 0.8
+    wins, losses = (run_A & ~head_A).sum(), (head_A & ~run_A).sum()
+    q = (np.arange(400_000) + 0.5) / 400_000
+    density = q ** (wins - 0.5) * (1 - q) ** (losses - 0.5)
+    expected = density[q < 0.5].sum() / density.sum()
+    assert probability_below(run_A, head_A) == pytest.approx(expected, abs=1e-4)
+    tail = sum(comb(int(wins + losses), k) for k in range(wins)) / 2 ** int(wins + losses)
+    assert probability_below(run_A, head_A) == pytest.approx(1 - tail, abs=0.1)
+    assert probability_below(~run_A, ~head_A) == pytest.approx(1 - expected, abs=1e-4)
+
+
+def test_chance_is_no_collapse_and_one_class_needs_three_looks():
+    watch = Watch(["t"])
+    for step, over in enumerate([5.0, 5.0, 1.0, 5.0, 5.0]):
+        assert watch.look("t", step, 0.5, {"largest_class_over_prior": over}) == ""
+    assert not watch.collapsed("t")
+    assert not watch.sound()
+    assert "Collapsed" in watch.look("t", 5, 0.6, {"largest_class_over_prior": 5.0})
+    assert watch.look("t", 6, 0.7, {"largest_class_over_prior": 5.0}) == ""
+    again = Watch(["t"])
+    again.read(watch.as_dict())
+    assert again.collapsed("t")
+    below = Watch(["t"])
+    assert below.look("t", 1, 0.5, {"below_head": 0.94}) == ""
+    assert "supervised head" in below.look("t", 2, 0.5, {"below_head": 0.96})
+
+
+def test_the_start_of_a_run_does_not_count():
+    watch = Watch(["t"])
+    for step in range(9):
+        assert watch.look("t", step, 0.2, {"largest_class_over_prior": 9.0, "below_head": 1.0}) == ""
+    assert not watch.sound()  # but such weights are never kept as the best
+    watch = Watch(["t"])
+    watch.look("t", 1, 1.0, {"largest_class_over_prior": 9.0})
+    assert watch.collapsed("t")  # a run with a single look, at its end
+
+
+@pytest.fixture
+def breaking(monkeypatch):
+    """Supervised runs whose loss draws all answers into one class from a step on."""
+
+    def from_step(at_step, method=Supervised):
+        honest = method.beside
+
+        def beside(self, model, seen_T, batch, at, rng):
+            for group in seen_T:
+                if at.step >= at_step:
+                    logits_BC = group.logits["labelled"]
+                    return 5 * torch.nn.functional.cross_entropy(
+                        logits_BC, torch.zeros(len(logits_BC), dtype=torch.long)
+                    )
+            return honest(self, model, seen_T, batch, at, rng)
+
+        monkeypatch.setattr(method, "beside", beside)
+
+    return from_step
+
+
+SETTINGS = {"steps": 120, "evaluate_every_s": 0.0, "checkpoint_every_s": 0.0, "ema": 0.5, "learning_rate": 0.05}
+
+
+def many(audit=40):
+    """Four clouds and more, so that three times a prior is possible."""
+    from sklearn.datasets import make_blobs
+
+    from sslcore.training.data import TrainingData
+    from tests.training.toys import some_labels
+
+    feature_ND, key_N = make_blobs(300, 8, centers=6, cluster_std=2.0, random_state=0)
+    task = some_labels(key_N, 4, audit)
+    return TrainingData("text", [task], feature_ND=feature_ND.astype(np.float32), key_N={"label": key_N})
+
+
+def test_a_run_that_collapses_falls_back_to_the_best_before(breaking, tmp_path):
+    breaking(60)
+    told = Remember()
+    out = train(recipe("supervised", **SETTINGS), many(), told, folder=tmp_path)
+    assert any("Collapsed on 'label' from step" in note for *_, note in told.notes)
+    assert any(name == "collapsed" and value == 1 for _, name, value, _ in told.rows)
+    answer_N = out.proba["label"].argmax(1)
+    assert np.bincount(answer_N, minlength=6).max() / 300 < 0.5
+    assert out.metrics["reported_step"] < 75
+    assert out.metrics["collapsed"] == {"label": False}
+    assert "step" in " ".join(out.metrics["notes"])
+    assert "flatter" in " ".join(out.metrics["notes"])
+    facts = read_checkpoint(tmp_path / BEST)[1]
+    assert facts["step"] == out.metrics["reported_step"]
+    best = max(value for step, name, value, _ in told.rows if name == "audit_accuracy" and step <= 75)
+    assert facts["score"] == pytest.approx(best, abs=1e-6)
+
+
+def test_without_audit_answers_the_last_sound_weights_are_taken(breaking, tmp_path):
+    breaking(60)
+    out = train(recipe("supervised", **SETTINGS), many(audit=0), Remember(), folder=tmp_path)
+    assert "the last sound ones" in " ".join(out.metrics["notes"])
+    assert 55 < out.metrics["reported_step"] < 80
+
+
+def test_with_nothing_to_fall_back_to_it_stands_as_collapsed(breaking, tmp_path):
+    breaking(0)
+    out = train(recipe("supervised", **SETTINGS), many(), Remember(), folder=tmp_path)
+    assert out.metrics["collapsed"] == {"label": True}
+    assert "Do not adopt" in " ".join(out.metrics["notes"])
+
+
+def test_a_sound_run_reports_its_last_weights_never_the_best(tmp_path):
+    out = train(recipe("supervised", **SETTINGS), many(), Remember(), folder=tmp_path)
+    assert "reported_step" not in out.metrics
+    tensors, _ = read_checkpoint(tmp_path / CHECKPOINT)
+    held = out.predictor.network.state_dict()
+    assert all(torch.equal(tensors[f"average.{name}"], held[name]) for name in held)
+
+
+def test_below_the_head_within_chance_is_said_and_no_collapse(tmp_path):
+    data = blobs()
+    first = train(recipe(steps=30), data, Remember(), folder=tmp_path / "a")
+    row_A, label_A = data.tasks[0].audit_row_A, data.tasks[0].audit_label_A
+    right_A = first.proba["label"][row_A].argmax(1) == label_A
+    head_A = right_A.copy()
+    head_A[np.flatnonzero(~right_A)[:1]] = True  # one item better: chance
+    told = {
+        "baseline_accuracy": {"label": float(head_A.mean())},
+        "baseline_right": {"label": head_A},
+    }
+    out = train(recipe(steps=30), dataclasses.replace(data, **told), Remember(), folder=tmp_path / "b")
+    assert out.metrics["collapsed"] == {"label": False}
+    assert "chance allows" in " ".join(out.metrics["notes"])
+
+
+def test_the_best_weights_are_those_of_the_highest_score_and_survive_the_disk(tmp_path):
+    network, best = torch.nn.Linear(2, 2), Best()
+    for step, score in enumerate([0.5, 0.7, 0.7, 0.6]):
+        with torch.no_grad():
+            network.weight.fill_(step)
+        best.offer(step, score, network)
+    best.write(tmp_path)
+    again = Best()
+    again.read(tmp_path)
+    again.restore(network)
+    assert again.step == 2
+    assert network.weight.eq(2).all()
