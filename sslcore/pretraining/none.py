@@ -1,4 +1,8 @@
-"""No warm start: the network begins with the weights it was made with."""
+"""No warm start: the network begins with the weights it was made with.
+
+When: a pretrained network, frozen features, or a run of a minute or two, which a warm start would only
+shorten.
+"""
 
 from __future__ import annotations
 

@@ -237,6 +237,11 @@ class ExportDesk(Desk):
     def _copy_run(self, run_id: int, out: Path) -> ModelReport:
         run = self.store.runs.get(run_id)
         bundle = self.bench.folder / "runs" / str(run_id) / "model"
+        if run.kind == "ensemble":
+            raise StoreError(
+                f"Run {run_id} is an ensemble and has no model of its own. Export the model of one of its "
+                "members; its labels are exported like any other's."
+            )
         if run.status != "done" or not (bundle / "model.safetensors").is_file():
             raise StoreError(f"Run {run_id} is {run.status} and has left no model.")
         temporary = out.parent / f".{out.name}.part"

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from sslcore.__main__ import main
 from sslcore.errors import RecipeError, StoreError
 from sslcore.jobs import launch
 from sslcore.jobs.job import Job
@@ -252,3 +253,27 @@ def test_what_waits_and_what_failed_is_told(bench):
     (card,) = bench.ensembles.waiting(task)
     assert card.status == "failed"
     assert "Run 1 has no predictions" in card.error
+
+
+def test_the_command_line_queues_and_says_what_came_of_it(bench, capsys, monkeypatch):
+    monkeypatch.setenv("LABELLOOM_HOME", str(bench.folder.parent))
+    audit(bench, 25)
+    run(bench, right=0.9, seed=1)
+    run(bench, right=0.7, seed=2)
+    command = ["--home", str(bench.folder.parent), "--project", bench.project, "--until-idle"]
+    monkeypatch.setattr(Workbench, "wait_for_work", lambda self: work(command) == 0)
+    assert main(["ensemble", bench.project, "--runs", "1,2", "--instant", "--wait", "--json"]) == 0
+    held = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (held["run"], held["status"]) == (3, "done")
+    assert [member["key"] for member in held["members"]] == ["run:1", "run:2", "instant"]
+    assert sum(member["weight"] for member in held["members"]) == pytest.approx(1, abs=1e-3)
+    assert main(["runs", bench.project, "--adopt", "3"]) == 0
+    assert bench.store.adopted(bench.task().id) == 3
+    assert main(["ensemble", bench.project, "--runs", "1"]) == 1
+    assert "2 to 8 different members" in capsys.readouterr().err
+
+
+def test_an_ensemble_has_no_model_to_take_away(bench, tmp_path):
+    done = combine(bench, run(bench, seed=1), run(bench, seed=2))
+    with pytest.raises(StoreError, match="no model of its own"):
+        bench.export.write_model(bench.task(), tmp_path / "out", run_id=done.id)

@@ -168,6 +168,7 @@ def _figures(
         rest = [proba_AC for other, proba_AC in enumerate(proba_MAC) if other != m]
         without_AC = held_out(rest, label_A, rng=np.random.default_rng(seed))
         without_A = _right(without_AC, label_A)
+        gain = round(float(right_A.mean() - without_A.mean()), 4) if len(label_A) else None
         rows.append(
             {
                 "key": member.key,
@@ -175,7 +176,7 @@ def _figures(
                 "weight": round(float(pool.weight_M[m]), 4),
                 "temperature": round(float(pool.temperature_M[m]), 4),
                 "audit_accuracy": _mean(alone_MA[m]),
-                "gain": None if len(label_A) == 0 else _mean(right_A) - _mean(without_A),  # type: ignore[operator]
+                "gain": gain,
                 "items": len(member.proba_NC),
             }
         )

@@ -3,6 +3,8 @@
 Liu et al. 2021, arXiv:2110.14048. ``d = g_0 + c |g_0| g_w / |g_w|`` with the mean ``g_0``, ``g_w = sum w_t
 g_t`` and w on the simplex minimising ``g_w . g_0 + c |g_0| |g_w|``, a convex problem in T numbers, here by
 SLSQP as in the authors' code (TorchJD's needs cvxpy). What differs: times T, so that c = 0 is the plain sum.
+
+When: the task that fares worst matters, not the sum. Each task needs a backward pass of its own.
 """
 
 from __future__ import annotations

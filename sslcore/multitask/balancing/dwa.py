@@ -3,6 +3,9 @@
 Liu et al. 2019, arXiv:1803.10704. ``w_t = T softmax(r_t / 2)`` with ``r_t`` the last period's mean loss over
 that of the period before. A period is a number of steps here, since a run with few labels has no epochs to
 speak of; weights are 1 until two of them are over.
+
+When: losses that fall at different speed in a long run; it costs nothing. In short runs its periods are too
+few to matter.
 """
 
 from __future__ import annotations

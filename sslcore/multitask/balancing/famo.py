@@ -5,6 +5,9 @@ Liu et al. 2023, arXiv:2306.03792. ``w_t = z_t / L_t / sum(z / L)`` with ``z = s
 between the losses of two steps in a row, each on its own batch, which saves the second forward pass and is
 the same in the mean; weights are times T; losses below a floor count as it, or a task whose few labels are
 learned by heart would take all the weight.
+
+When: many tasks, for which a backward pass each would be too dear: it watches the losses instead of the
+gradients.
 """
 
 from __future__ import annotations

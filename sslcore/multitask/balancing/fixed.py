@@ -1,6 +1,9 @@
 """Fixed weights: ``sum_t w_t L_t`` with the weights that the user gave, 1 where none was given.
 
 The bar to beat: tuned equal weights hold against most adaptive rules (Xin et al. 2022, arXiv:2209.11379).
+
+When: the default. Give a weight by hand where one task matters more; try another rule only where a task stays
+behind.
 """
 
 from __future__ import annotations

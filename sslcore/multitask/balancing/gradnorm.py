@@ -4,6 +4,9 @@ Chen et al. 2018, arXiv:1711.02257. Weights descend ``sum_t |w_t n_t - mean(w n)
 norms on the last shared weights, ``r_t`` the loss over its first value, divided by the tasks' mean of that;
 the right-hand side is held constant, and the weights are then scaled to the sum T. What differs: a plain step
 on the logarithm of a weight, so that none can become negative.
+
+When: one task's gradient drowns the others', and they still share most of what they need. It costs a backward
+pass a task through the last shared weights.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ in proportion. That is where the strictly convex ``a' M a / 2 - sum log a`` has 
 method finds it, and the paper's sequence of convex problems (cvxpy in TorchJD) is not needed. M is divided
 by the mean squared length, which makes equal, orthogonal gradients the plain sum; the step is cut at
 ``max_norm`` as in the authors' code.
+
+When: losses on scales that cannot be compared, and no task may be given up. The dearest rule: a backward pass
+a task and a problem to solve at every step.
 """
 
 from __future__ import annotations

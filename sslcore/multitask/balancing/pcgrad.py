@@ -4,6 +4,9 @@ Yu et al. 2020, arXiv:2001.06782. For task i and every other j in random order: 
 ``g_i <- g_i - (g_i . g_j / |g_j|^2) g_j`` with the other's gradient as it was; the results are added. The
 projections are TorchJD's (arXiv:2406.16232), on the Gramian. The order is drawn from torch's generator,
 which the loop seeds at every step.
+
+When: two or three tasks that contradict each other on the same items. Each task needs a backward pass of its
+own, so steps get fewer.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Lin et al. 2022, arXiv:2111.10603. ``w = T softmax(n)``, n standard normal; equal weights in the mean. The
 draw comes from torch's generator, which the loop seeds at every step.
+
+When: to judge another rule by: one that does not beat drawn weights has earned nothing. A cheap guard against
+one task winning early.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Kendall et al. 2018, arXiv:1705.07115. ``sum_t L_t / (2 exp(s_t)) + s_t / 2`` with the log variances ``s``
 trained beside the network, from -0.5 on as in LibMTL. The form is the paper's for regression, used for all
 kinds of task as its authors' followers do.
+
+When: tasks of different kind (classes beside numbers), whose losses have different scales, or one with noisy
+labels. Of two tasks with few labels it may trust the one learned by heart.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Misra et al. 2016, arXiv:1604.03539. ``x_i <- sum_j a_ij x_j`` with one number a pair of tasks and part,
 learned with the rest, from mostly one's own at the start. What differs: the towers start from the same
 weights instead of networks trained alone, so that channels mean the same from the first step.
+
+When: it is not known how much the tasks have in common; it learns that part by part. Time and memory grow
+with the tasks.
 """
 
 from __future__ import annotations

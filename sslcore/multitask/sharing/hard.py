@@ -2,6 +2,8 @@
 
 The fewest weights, and what one task learns all others see; where tasks need different features it costs
 the one with fewer labels.
+
+When: the default: tasks that look at the same things, few labels, little memory.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Søgaard & Goldberg 2016, ACL P16-2038; Hashimoto et al. 2017, arXiv:1611.01587. With H parts that have
 weights, the r-th of T tasks reads after part ``ceil(r H / T)``, averaged over positions. A backbone of one
 part that gives as much as it takes is stacked, a part a task.
+
+When: one task is simpler than another or a step towards it (kind of item, then its fine class); give the
+simple one first.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Ma et al. 2018, doi:10.1145/3219819.3220007. ``f_t = sum_e softmax(G_t x)_e f_e(x)``. The experts are copies
 of the backbone's last half, on a stem that all share; the gate reads the stem's features, averaged over
 positions. A backbone that cannot be cut is copied whole. One expert is hard sharing.
+
+When: several tasks that are related to different degrees; the gates may leave an expert to one of them. Two
+tasks that agree need no more than hard sharing.
 """
 
 from __future__ import annotations

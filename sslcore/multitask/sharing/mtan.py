@@ -4,6 +4,8 @@ Liu et al. 2019, arXiv:1803.10704. ``a_j = m_j * p_j`` with part j's output p an
 relu(W1 [p_j, a_(j-1)]))`` at every position; the last chosen features are the task's. What differs: masks
 have no batch norm, and what was chosen below is brought to the part's size by averaging, since parts may be
 anything; masks start near 1, which is hard sharing.
+
+When: image tasks that look at different places of the same picture; masks cost far less than towers.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ and there are shared ones on a shared stream; the gate ``softmax(G x_t)`` mixes 
 ones into the next ``x_t``, a further gate all of them into the next shared stream. Levels are the backbone's
 last parts, on a stem that all share; a backbone of one part is stacked where it gives as much as it takes,
 else there is one level (CGC). What differs: experts and gates are as wide as the backbone's parts.
+
+When: under hard sharing one task gains and another loses: each keeps experts that the others do not touch.
+The largest network of all.
 """
 
 from __future__ import annotations

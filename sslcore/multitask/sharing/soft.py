@@ -4,6 +4,9 @@ L2 (Duong et al. 2015, ACL P15-2139): ``weight * sum |w_i - w_j|^2`` over pairs 
 Hospedales 2017, arXiv:1606.04038): ``weight * sum_layers |W|_*``, W the layer's weights with one row a tower;
 few directions are left in which towers differ. Towers start from the same weights, so a weight means the same
 in all; weight 0 is a network for each task.
+
+When: tasks that need different features, and labels enough for a tower each. Time and memory grow with the
+tasks.
 """
 
 from __future__ import annotations
