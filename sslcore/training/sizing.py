@@ -27,7 +27,7 @@ from sslcore.training.checkpoint import write_whole
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device
 from sslcore.training.memory import out_of_memory
-from sslcore.training.preprocess import auto_backbone, chosen_backbone, kinds_there
+from sslcore.training.preprocess import chosen_backbone, kinds_there
 from sslcore.training.recipe import Recipe, TrainConfig, backbone_kind
 
 FILE = "sizes.json"
@@ -190,9 +190,7 @@ def _decide(recipe: Recipe, data: TrainingData, wish: Sizes) -> tuple[Recipe, di
     config = recipe.train_config
     device = choose_device(config.device)
     count, channels, height, width = data.image_NXHW.shape
-    backbone = config.backbone
-    if backbone == "auto":
-        backbone = auto_backbone("image", on_gpu=device.type == "cuda")
+    backbone = chosen_backbone(data, config, device)
     network = BACKBONES[backbone].value
     low, high = getattr(network, "sizes", (8, 512))
     side_S = sides(min(height, width), low, high, count=count, channels=channels)

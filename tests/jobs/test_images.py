@@ -54,10 +54,12 @@ def test_photographs_of_512_pixels_are_sized_cached_and_trained(tmp_path, monkey
     monkeypatch.setattr(sizing, "LEAST_MINUTES", 0.0)
     wish = recipe("fixmatch", minutes=0.05, backbone=backbone, batch=4, unlabelled_ratio=1)
     task = TaskLabels("t", "single", 2, label_N)
-    monkeypatch.setattr(sizing, "ENOUGH", 500)
+    monkeypatch.setattr(sizing, "ENOUGH", 300)
     settled = sizing.settle(wish, TrainingData("image", [task], image_NXHW=outline(paths)), tmp_path)
     size = settled.train_config.image_size
-    assert size == (32 if backbone == "auto" else 96)
+    assert size == 96
+    named = "efficientnet_lite0" if backbone == "auto" else backbone
+    assert settled.train_config.backbone == named
     images = cached_images(tmp_path, paths, size=size)
     data = TrainingData("image", [task], image_NXHW=images, key_N={"t": answer_N})
     out = train(wish, data, Remember(), folder=tmp_path, resume=True)

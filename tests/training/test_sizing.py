@@ -136,7 +136,7 @@ def test_without_a_time_budget_nothing_is_measured(tmp_path, monkeypatch):
         raise AssertionError("no clock")
 
     monkeypatch.setattr(sizing, "seconds_a_step", never)
-    for data, size in ((photos(), 32), (photos(side=28), 28), (digits(), 16)):
+    for data, size in ((photos(channels=1), 32), (photos(side=28), 28), (digits(), 16)):
         for given in ({**AUTO, "steps": 20}, {**AUTO, "minutes": 0.2}, {"image_size": 24, "minutes": 4}):
             config = settle(recipe(**given), data, tmp_path).train_config
             assert config.image_size == given.get("image_size", size)
@@ -144,11 +144,24 @@ def test_without_a_time_budget_nothing_is_measured(tmp_path, monkeypatch):
             assert (config.batch, config.unlabelled_ratio) == ((16, 7) if "batch" in given else (8, 4))
 
 
+def test_photographs_get_the_network_that_knows_some(tmp_path):
+    def network(data, **given):
+        return settle(recipe(**given), data, tmp_path).train_config
+
+    config = network(photos(side=512), **AUTO | {"steps": 20})
+    assert (config.backbone, config.image_size) == ("efficientnet_lite0", 64)
+    for data in (photos(side=512, channels=1), photos(side=32), digits()):
+        assert network(data, **AUTO | {"steps": 20}).backbone == "small_cnn"
+    assert network(photos(), steps=20, image_size=32).backbone == "small_cnn"
+
+
 def test_features_and_texts_get_the_usual_batch(tmp_path):
     texts = TrainingData("text", [TaskLabels("t", "single", 2, np.array([0, 1]))], text_N=["a b", "c"])
     for data in (blobs(), texts):
-        config = settle(recipe(**AUTO), data, tmp_path).train_config
+        config = settle(recipe(**AUTO, backbone="auto", minutes=1), data, tmp_path).train_config
         assert (config.batch, config.unlabelled_ratio) == (16, 7)
+    config = settle(recipe(**AUTO, backbone="minilm"), texts, tmp_path).train_config
+    assert (config.batch, config.unlabelled_ratio) == (8, 3)  # a step of a transformer takes a second
     assert not (tmp_path / FILE).exists()
 
 
