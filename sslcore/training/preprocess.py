@@ -165,9 +165,9 @@ def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Prepr
 def kinds_there(data: TrainingData) -> dict[str, bool]:
     """Which kinds of items a run has, in the order in which "auto" prefers them.
 
-    Texts come last: 40 labels teach a small network on good frozen features more, in a tenth of the time, than
-    a transformer that is fine-tuned on the texts themselves (AG News, FixMatch: 86 % in 20 seconds of a
-    processor, 83 % in 220).
+    Texts come last: 40 labels teach a small network on good frozen features more, and in a tenth of the
+    time, than a transformer that is fine-tuned on the texts themselves (AG News, FixMatch: 86 % in 20 seconds
+    of a processor, 83 % in 220).
     """
     return {
         "image": data.image_NXHW is not None,

@@ -47,4 +47,4 @@ def test_a_backbone_that_cannot_read_the_set_is_refused():
     assert plan(blobs(), TrainConfig(), device).backbone == "feature_mlp"
     assert plan(digits(), TrainConfig(), device).size == 16
     texts = TrainingData("text", [], text_N=["a b", "c"])
-    assert plan(texts, TrainConfig(), device).backbone == "text_embedding"
+    assert plan(texts, TrainConfig(minutes=1), device).backbone == "text_embedding"

