@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sslcore.config import Config
 from sslcore.models import TaskShape
@@ -62,7 +62,10 @@ class Balancing(ABC):
     Attributes:
         state: Tensors that survive a step, by name; saved in every checkpoint.
         own: Modules that are trained with the network (learned weights), saved and left behind.
+        one_device: Why it cannot balance on several devices at once, "" where it can.
     """
+
+    one_device: ClassVar[str] = ""
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape]) -> None:
         import torch

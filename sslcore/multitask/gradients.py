@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from sslcore.models import TaskShape
 from sslcore.multitask.base import Balancing
@@ -79,6 +79,8 @@ class GradientBalancing(Balancing):
     Attributes:
         state: ``weight_T``, how much of each task's gradient went into the last step.
     """
+
+    one_device: ClassVar[str] = "it mends the gradient of each task, and a device sees those of its own items"
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape]) -> None:
         import torch

@@ -76,7 +76,8 @@ def breaking(monkeypatch):
     return from_step
 
 
-SETTINGS = {"steps": 120, "evaluate_every_s": 0.0, "checkpoint_every_s": 0.0, "ema": 0.5, "learning_rate": 0.05}
+SETTINGS = {"steps": 120, "ema": 0.5, "learning_rate": 0.05}
+SETTINGS |= {"evaluate_every_s": 0.0, "checkpoint_every_s": 0.0}
 
 
 def many(audit=40):

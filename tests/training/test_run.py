@@ -10,6 +10,7 @@ from sslcore.errors import DataError, RecipeError, TrainingError
 from sslcore.methods.fixmatch import FixMatch
 from sslcore.training.checkpoint import read_checkpoint
 from sslcore.training.data import TaskLabels, TrainingData
+from sslcore.training.pool import Pool
 from sslcore.training.run import CHECKPOINT, train
 from tests.training.toys import Remember, blobs, digits, recipe
 
@@ -53,6 +54,34 @@ def test_a_killed_run_goes_on_to_the_same_weights_bit_for_bit(data, method, tmp_
     assert np.array_equal(whole.proba["label"], resumed.proba["label"])
 
 
+def test_weights_spoilt_by_the_last_step_are_noticed_and_never_saved(tmp_path, monkeypatch):
+    honest = FixMatch.unlabelled
+
+    def unlabelled(self, task, seen, batch, at):
+        term = honest(self, task, seen, batch, at)
+        if at.step == 5:
+            term.loss.register_hook(lambda gradient: gradient * float("nan"))
+        return term
+
+    monkeypatch.setattr(FixMatch, "unlabelled", unlabelled)
+    settings = {"steps": 6, "checkpoint_every_s": 0.0, "evaluate_every_s": 3600}
+    with pytest.raises(TrainingError, match=r"step 5\b"):
+        train(recipe(method_config={"threshold": 0.0}, **settings), blobs(), Remember(), folder=tmp_path)
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["step"] == 5
+
+
+def test_a_finished_run_leaves_no_optimiser_and_can_be_asked_again(tmp_path):
+    settings = recipe(steps=4, checkpoint_every_s=0.0)
+    first = train(settings, blobs(), Remember(), folder=tmp_path)
+    tensors, facts = read_checkpoint(tmp_path / CHECKPOINT)
+    assert facts["phase"] == "done"
+    assert not [name for name in tensors if name.startswith("optimiser.")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.safetensors", CHECKPOINT]
+    again = train(settings, blobs(), Remember(), folder=tmp_path, resume=True)
+    assert again.steps == 4
+    assert np.array_equal(first.proba["label"], again.proba["label"])
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     train(recipe(steps=2), blobs(), Remember(), folder=tmp_path)
     with pytest.raises(RecipeError, match="another recipe"):
@@ -93,8 +122,18 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_pa
 
     monkeypatch.setattr(FixMatch, "unlabelled", unlabelled)
     settings = {"steps": 50, "checkpoint_every_s": 0.0, "evaluate_every_s": 3600}
-    with pytest.raises(TrainingError, match=r"step 5\b.*learning rate"):
+    dealt, deal = {}, Pool.batch
+
+    def batch(self, step, names, dice):
+        made = deal(self, step, names, dice)
+        dealt[step] = made.row_U.tolist()
+        return made
+
+    monkeypatch.setattr(Pool, "batch", batch)
+    with pytest.raises(TrainingError, match=r"step 5\b.*learning rate of 0\.00\d+.*Lower") as found:
         train(recipe(**settings), blobs(), Remember(), folder=tmp_path)
+    assert list(found.value.rows[8:]) == dealt[5]  # after the eight labelled ones
+    assert all(blobs().tasks[0].label_N[row] >= 0 for row in found.value.rows[:8])
     tensors, facts = read_checkpoint(tmp_path / CHECKPOINT)
     assert facts["step"] == 5
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import Config, param
 from sslcore.models import TaskShape
@@ -80,6 +80,10 @@ def moved_weights(weight_T: Tensor, norm_T: Tensor, target_T: Tensor, *, rate: f
 )
 class GradNorm(LossWeights):
     """Keeps the tasks' pulls on the last shared weights alike."""
+
+    one_device: ClassVar[str] = (
+        "it measures the tasks' gradients, and a device sees those of its own items"
+    )
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape]) -> None:
         import torch
