@@ -33,3 +33,24 @@ def still_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, held, strict=True):
             norm.momentum = momentum
+
+
+@contextmanager
+def running_statistics(network: nn.Module) -> Iterator[None]:
+    """Within this block batch norms normalise by their running statistics, and learn none.
+
+    >>> import torch
+    >>> norm = nn.BatchNorm1d(1, eps=0.0)
+    >>> with running_statistics(norm):
+    ...     out = norm(torch.tensor([[3.0], [5.0]]))
+    >>> out.tolist(), norm.training
+    ([[3.0], [5.0]], True)
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.training]
+    try:
+        for norm in norms:
+            norm.training = False
+        yield
+    finally:
+        for norm in norms:
+            norm.training = True

@@ -1,8 +1,8 @@
 """From a short code back to an item: small decoders for images of any size and for feature vectors.
 
 Images: a linear layer onto a grid of at most 8 x 8, then transposed convolutions that double it (as DCGAN's
-generator does, Radford et al. 2016, arXiv:1511.06434), cropped to the size. 64 channels at first, half as
-many after each doubling, at least 16: a laptop has to decode a thousand images in a step. What comes out is
+generator does, Radford et al. 2016, arXiv:1511.06434), cropped to the size. 32 channels at first, half as
+many after each doubling, at least 8: a laptop has to decode a thousand images in a step. What comes out is
 unbounded: logits of pixels, or values, as whoever uses it sees fit.
 """
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 GRID = 8  # the largest side of the first grid
-FIRST, LEAST = 64, 16  # channels of the first grid, and of any
+FIRST, LEAST = 32, 8  # channels of the first grid, and of any
 
 
 class ImageDecoder(nn.Module):
