@@ -6,6 +6,9 @@ whose logit is 0: ``CE - mean_u log p(real|x_u) - mean log p(drawn|G(z))``, ``p(
 backward pass: the generator is judged by a network whose weights are held. What differs: no noise layers, as
 views are augmented; drawn items are normalised by the running statistics of real ones (the paper's virtual
 batch norm, whose reference batch never changes), or batch norm would give both the same mean features.
+
+When: small images, few labels, and time: a generator and a classifier are trained at once, which is slow and
+can fail. Where augmentation works, ``fixmatch`` asks for less and gives more control.
 """
 
 from __future__ import annotations

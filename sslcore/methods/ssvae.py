@@ -6,6 +6,9 @@ Kingma et al. 2014, arXiv:1406.5298, model M2. ``CE + w (mean_l L(x, y) + mean_u
 Pixels are Bernoulli, features Gaussian with one learned variance. What differs: nats are told per number of
 the item (``D`` of them), so that one weight suits all sizes, and the sum over classes is ramped up, as a
 decoder that has learned nothing yet would teach the network its first guesses.
+
+When: features or small plain images that a simple decoder can copy, few labels, and a wish to see what the
+model thinks a class looks like. Not for photographs: their pixels drown the class.
 """
 
 from __future__ import annotations

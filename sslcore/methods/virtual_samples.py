@@ -6,6 +6,9 @@ decoder is the generator here (a GAN's takes its place in Li et al. 2017, arXiv:
 classifier is sure of. After a warm-up it draws ``y`` evenly and ``z ~ N(0, 1)``, and the classifier learns
 ``w mean 1[argmax p_teacher = y] CE(p(x'), y)``: samples that the averaged classifier takes for another
 class are dropped.
+
+When: small sets of plain images or features with few labels a class, where drawn examples add something to
+see. Look at the pictures in the run: samples that are poor teach nothing.
 """
 
 from __future__ import annotations
