@@ -14,8 +14,9 @@ from typing import Any
 from sslcore.errors import ConfigError
 from sslcore.instant.tasks import KINDS
 from sslcore.store.facts import Run
+from sslcore.training.recipe import BACKBONE_KINDS
 from sslcore.workbench import Workbench
-from sslcore.workbench.train import FUSION
+from sslcore.workbench.train import FUSION, RAW
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -174,7 +175,12 @@ def train(args: argparse.Namespace) -> int:
     fusion: dict[str, Any] = {
         part: getattr(args, part) for part in FUSION if getattr(args, part, None) is not None
     }
-    for key, value in _settings(args.settings).items():
+    settings = _settings(args.settings)
+    wanted = settings.get("backbone", "auto")
+    if args.encoder is None and wanted != "auto" and BACKBONE_KINDS.get(wanted) != "feature":
+        encoder = RAW  # the network asked for reads the items themselves, and sizes its own steps
+        shared["batch"] = 0
+    for key, value in settings.items():
         part, dot, name = key.partition(".")
         if dot and part in FUSION:
             fusion.setdefault(f"{part}_config", {})[name] = value

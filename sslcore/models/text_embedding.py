@@ -21,6 +21,7 @@ from sslcore.models.network import Backbone
 from sslcore.models.text_tokens import kept_features, read_marks
 from sslcore.shapes import FloatArray, IntArray
 
+SPREAD = 0.5  # of a feature
 FEATURE_CUT = 0.2  # share of the features that a mark cuts off
 
 
@@ -67,7 +68,8 @@ class TextEmbedding(Backbone):
             per_sample_weights=weight_BS.to(self.words.weight.dtype),
             padding_idx=0,
         )
-        return F.normalize(sum_BD, dim=1) * self.width**0.5 * kept_features(mark_B, self.width, FEATURE_CUT)
+        mean_BD = F.normalize(sum_BD, dim=1) * (SPREAD * self.width**0.5)
+        return mean_BD * kept_features(mark_B, self.width, FEATURE_CUT)
 
     def encode(self, embedded_BD: Tensor) -> Tensor:
         """Features ``BD`` of mean word vectors."""

