@@ -3,7 +3,10 @@ import torch
 
 from sslcore.features.efficientnet_lite0 import features_of, folded, network_with_weights
 from sslcore.models import BACKBONES, InputSpec
+from sslcore.models.network import build_network
+from sslcore.training.bundle import load_bundle, save_bundle
 from sslcore.training.data import TaskLabels, TrainingData
+from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import plan
 from sslcore.training.recipe import TrainConfig
 
@@ -47,3 +50,18 @@ def test_without_weights_it_is_the_same_network_at_random():
     assert bare.state_dict().keys() == full.state_dict().keys()
     assert not torch.equal(bare.stages[0][0].weight, full.stages[0][0].weight)
     bare.load_state_dict(full.state_dict())
+
+
+def test_a_bundle_is_whole_without_the_packaged_weights(tmp_path, monkeypatch):
+    image_NXHW = some_images()
+    made = planned(image_NXHW)
+    network = build_network(made.backbone, made.spec(), [2]).eval()
+    predictor = Predictor(network, made, ["t"])
+    save_bundle(tmp_path, predictor, {"t": ["a", "b"]}, {})
+
+    def gone():
+        raise AssertionError("a bundle must not ask for them")
+
+    monkeypatch.setattr("sslcore.features.efficientnet_lite0.packaged_weights", gone)
+    again = load_bundle(tmp_path).predict_proba(image_NXHW)["t"]
+    np.testing.assert_allclose(again, predictor.predict_proba(image_NXHW)["t"], atol=1e-6)
