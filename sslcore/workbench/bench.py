@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sslcore.errors import StoreError
+from sslcore.features.cache import encoder_name
+from sslcore.jobs.learned import is_learned, is_own
 from sslcore.jobs.prepare import PREFERRED, queue_missing
 from sslcore.store import Event, Store, Task, existing_project
 from sslcore.workbench.live import Live
 from sslcore.workbench.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from sslcore.workbench.advice import AdviceDesk
     from sslcore.workbench.compare import CompareDesk
     from sslcore.workbench.data import DataDesk
     from sslcore.workbench.ensembles import EnsembleDesk
@@ -47,7 +50,7 @@ class Workbench:
         self.folder = store.folder
         self.project = store.folder.name
         self.modality = store.modality
-        self.live = Live(store, encoders=self.encoders)
+        self.live = Live(store, encoders=self.trusted_encoders)
 
     @classmethod
     def open(cls, project: str, *, root: Path | None = None, follow: bool = False) -> Workbench:
@@ -122,6 +125,13 @@ class Workbench:
         return TrainDesk(self)
 
     @cached_property
+    def advice(self) -> AdviceDesk:
+        """Which one?"""
+        from sslcore.workbench.advice import AdviceDesk
+
+        return AdviceDesk(self)
+
+    @cached_property
     def compare(self) -> CompareDesk:
         """What works best?"""
         from sslcore.workbench.compare import CompareDesk
@@ -184,8 +194,16 @@ class Workbench:
         names = list(PREFERRED[self.modality])
         folder = self.folder / "features"
         if folder.is_dir():
-            names += sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name not in names)
+            further = sorted(encoder_name(p) for p in folder.iterdir() if p.is_dir() and p.name not in names)
+            # what another project learned is worth more than what needs no weights
+            foreign = [name for name in further if is_learned(name) and not is_own(name, self.project)]
+            names[1:1] = foreign
+            names += [name for name in further if name not in foreign]
         return names
+
+    def trusted_encoders(self) -> list[str]:
+        """Those that have not seen this project's labels: what the instant loop may ask them about."""
+        return [name for name in self.encoders() if not is_own(name, self.project)]
 
     def encoder_progress(self) -> list[dict[str, Any]]:
         """Each encoder's ``name``, ``done`` and ``total`` items, its ``status`` and time left."""

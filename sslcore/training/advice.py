@@ -1,0 +1,158 @@
+"""Which one? Three recipes for a project, different in kind, with reasons and minutes; or more labels first.
+
+The rules (:mod:`sslcore.training.advice_rules`) propose what fits modality, labels a class, size and colour
+of the images, tasks, features at hand and time. Their order follows from what was measured
+(:mod:`sslcore.training.evidence`): an approach that led the instant loop on a set like this one moves up, by
+a tenth for each point and half at most; one that trailed it moves down, by a quarter at most. Where no figure
+leads the instant loop, labels come before training. Torch is not imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from sslcore.training.advice_rules import FEW, IMAGE_RULES, NOT_MEASURED, TEXT_RULES
+from sslcore.training.evidence import EFFICIENCY, Finding, Score, finding, instant, nearest, scores
+from sslcore.training.proposal import Proposal, Reason, Situation
+
+COUNT = 3
+"""Recipes that are proposed."""
+UNEVEN = 5.0
+"""The largest class has so many times the labels of the rarest: steps are dealt evenly then."""
+
+
+@dataclass(frozen=True)
+class Counsel:
+    """Three recipes, and whether labels should come first.
+
+    Args:
+        proposals: Different in kind, the most promising first.
+        labels_first: Why labels are likely to bring more; None where training may.
+        beat: What a run has to beat, as :attr:`TaskFacts.instant`.
+        like: The measured set that the project is most like; None where none is near.
+    """
+
+    proposals: tuple[Proposal, ...]
+    labels_first: Reason | None
+    beat: tuple[float, float, float] | None
+    like: str | None
+
+
+def counsel(
+    facts: Situation,
+    *,
+    allowed: Callable[[Proposal], bool] = lambda proposal: True,
+    held: Sequence[Score] | None = None,
+) -> Counsel:
+    """What to try on a project.
+
+    Args:
+        facts: The project.
+        allowed: Whether a proposal can run; those that cannot are passed over.
+        held: Figures to rest on; by default all there are.
+
+    >>> from sslcore.training.proposal import TaskFacts
+    >>> clothes = Situation("image", 10_000, (TaskFacts("kind", "single", 10, 40, 4, 4),), side=28)
+    >>> given = counsel(clothes, held=())
+    >>> [p.key for p in given.proposals]
+    ['consistency', 'student', 'warm']
+    """
+    held = scores() if held is None else held
+    if not facts.tasks or not any(task.labels for task in facts.tasks):
+        first = Reason("There is no label to learn from yet. Ten answers are enough for the instant loop.")
+        return Counsel((), first, None, nearest(facts.ground) if facts.tasks else None)
+    rules = IMAGE_RULES if facts.modality == "image" else TEXT_RULES
+    drafts = [draft for rule in rules if (draft := rule(facts)) is not None]
+    ranked = sorted((weighed(facts, draft, held) for draft in drafts), key=lambda p: -p.score)
+    whole = (_together(facts, _dealt(facts, proposal)) for proposal in ranked)
+    chosen = tuple(islice((proposal for proposal in whole if allowed(proposal)), COUNT))
+    return Counsel(chosen, labels_first(facts, ranked), facts.task.instant, nearest(facts.ground))
+
+
+APPROACH = {
+    "pretrained": "pretrained",
+    "consistency": "consistency",
+    "warm": "consistency",
+    "generative": "generative",
+    "features": "features",
+    "finetuned": "finetuned",
+}
+"""By kind of proposal, what its figures are looked up under; the others have none."""
+
+
+def weighed(facts: Situation, draft: Proposal, held: Sequence[Score]) -> Proposal:
+    """A proposal with what was measured of its kind, and its place moved by that."""
+    approach = APPROACH.get(draft.key)
+    found = None if approach is None else finding(facts.ground, facts.task.per_class, approach, held)
+    said = told(found, draft) if found is not None else Reason(f"Its gain over the loop is {NOT_MEASURED}.")
+    lead = None if found is None else found.lead
+    moved = 0.0 if lead is None else max(-0.25, min(0.5, lead / 10))
+    return replace(draft, reasons=(*draft.reasons, said), score=draft.score + moved, found=found)
+
+
+def told(found: Finding, draft: Proposal) -> Reason:
+    """A figure from a set like the project's, beside the instant loop's there."""
+    row = found.score
+    method = "" if row.method == draft.method else f" ({row.method})"
+    text = f"On {row.ground} with {row.per_class:g} labels a class{method} it reached {row.accuracy:.0f} %"
+    if found.instant is not None:
+        text += f", the instant loop {found.instant:.0f} %"
+    return Reason(text + ".", row.source)
+
+
+def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | None:
+    """Why labels come before training; None where some training led the instant loop on a set like this."""
+    task, like = facts.task, nearest(facts.ground)
+    known = [p.found for p in considered if p.found is not None and p.found.lead is not None]
+    if known:
+        best = max(known, key=lambda found: found.lead or 0.0)
+        lead = best.lead or 0.0
+        if lead > 1.0:
+            return None
+        how = f"was {-lead:.0f} points ahead of" if lead < -1.0 else "was within a point of"
+        return Reason(
+            f"On {best.score.ground} with {best.score.per_class:g} labels a class, of the measured sets the "
+            f"one most like this, the instant loop {how} the best training run.",
+            best.score.source,
+        )
+    if facts.modality == "text" and task.per_class <= FEW and like is not None:
+        low = instant(like, max(1.0, min(task.per_class, FEW)))
+        high = instant(like, max(1.0, min(4 * task.per_class, FEW)))
+        if low is not None and high is not None and high - low >= 0.5:
+            return Reason(
+                f"On {like} four times the labels took the instant loop from {low:.0f} to {high:.0f} %; "
+                f"what training adds there is {NOT_MEASURED}.",
+                EFFICIENCY,
+            )
+    return None
+
+
+def _dealt(facts: Situation, proposal: Proposal) -> Proposal:
+    """Evenly dealt steps where the labels are a long tail."""
+    task = facts.task
+    if task.kind not in ("single", "ordinal") or task.most < UNEVEN * max(task.rarest, 1):
+        return proposal
+    said = Reason(
+        f"{task.rarest} to {task.most} labels a class: each step is dealt evenly over them ({NOT_MEASURED})."
+    )
+    config = {**proposal.train_config, "balanced_batches": True}
+    return replace(proposal, train_config=config, reasons=(*proposal.reasons, said))
+
+
+def _together(facts: Situation, proposal: Proposal) -> Proposal:
+    """How several tasks share the network, and whose loss weighs what."""
+    if len(facts.tasks) < 2:
+        return proposal
+    kinds = {task.kind for task in facts.tasks}
+    balancing = "uncertainty" if len(kinds) > 1 else "fixed"
+    names = ", ".join(task.name for task in facts.tasks)
+    why = (
+        "their losses have different scales, and each learns how noisy it is"
+        if len(kinds) > 1
+        else "cleverer weights seldom beat equal ones (Xin et al. 2022)"
+    )
+    said = Reason(f"{names} are learned together, {balancing} weights: {why} ({NOT_MEASURED}).")
+    fusion = {"sharing": "hard", "balancing": balancing} | dict(proposal.fusion)
+    return replace(proposal, fusion=fusion, reasons=(*proposal.reasons, said))
