@@ -193,7 +193,7 @@ def worth_pretrained(data: TrainingData, config: TrainConfig) -> bool:
     """Whether "auto" fine-tunes the network that knows photographs rather than starting from random weights.
 
     For colour images of 64 pixels and more, where its weights are installed. Sign language digits, 4 labels a
-    class, supervised: 73 % after half a minute of one core, and 50 % for the small network after two.
+    class, supervised, one seed: 73 % after 150 steps, and 50 % for the small network after 1,500.
     """
     assert data.image_NXHW is not None
     _, channels, height, width = data.image_NXHW.shape
