@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages import shell
+from pages.components.advice import advice, leaderboard, preset
 from pages.components.charts import told
 from pages.components.config_form import WIDTH, config_form, field
 from pages.components.live_chart import run_board
@@ -51,6 +54,12 @@ def wish(bench: Workbench, task: Task) -> None:
         st.warning(plain(error))
         return
     key = f"{bench.project}:{name}:{','.join(tasks)}"
+    filled = preset(bench, tasks, name)
+    if filled is not None:  # the widgets begin anew, with what the proposal says
+        key = f"{key}:{filled['id']}"
+        own, shared_values = filled["method_config"], filled["train_config"]
+        defaults = replace(defaults, method_config=own, train_config=shared_values, encoder=filled["encoder"])
+        st.caption(f"Filled from the proposal “{plain(filled['title'])}”.")
     shared = {param["name"]: param for param in desk.training_params()}
     with top:
         minutes = field(
@@ -63,7 +72,7 @@ def wish(bench: Workbench, task: Task) -> None:
         st.info(plain(obstacle))
     describe(methods[name])
     own = config_form(methods[name]["params"], defaults.method_config, key=key)
-    beside = fusion(bench, len(tasks), key)
+    beside = fusion(bench, len(tasks), key, {} if filled is None else filled["fusion"])
     with st.expander("Schedule, sizes and device"):
         rest = [param for param in shared.values() if param["name"] != "minutes"]
         train_config = config_form(rest, defaults.train_config, key=f"{key}:train")
@@ -90,10 +99,11 @@ HELP = {
 }
 
 
-def fusion(bench: Workbench, tasks: int, key: str) -> dict[str, Any]:
+def fusion(bench: Workbench, tasks: int, key: str, begin: Mapping[str, Any]) -> dict[str, Any]:
     """What a recipe chooses beside its method, with the settings of what is chosen."""
     wanted: dict[str, Any] = {}
-    with st.expander("Warm start and transfer" + (", sharing and balancing" if tasks > 1 else "")):
+    words = "Warm start and transfer" + (", sharing and balancing" if tasks > 1 else "")
+    with st.expander(words, expanded=bool(begin)):
         offered = bench.train.fusion(tasks)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             for part, entries in offered.items():
@@ -101,6 +111,7 @@ def fusion(bench: Workbench, tasks: int, key: str) -> dict[str, Any]:
                 wanted[part] = st.selectbox(
                     TITLES[part],
                     list(titles),
+                    index=list(titles).index(begin[part]) if begin.get(part) in titles else 0,
                     format_func=titles.__getitem__,
                     help=HELP[part],
                     key=f"{key}:{part}",
@@ -113,7 +124,8 @@ def fusion(bench: Workbench, tasks: int, key: str) -> dict[str, Any]:
             if entry["params"]:
                 st.caption(f"{TITLES[part]}: {entry['title']}")
                 own = f"{key}:{part}:{entry['name']}"
-                wanted[f"{part}_config"] = config_form(entry["params"], {}, key=own)
+                values = begin.get(f"{part}_config", {}) if begin.get(part) == entry["name"] else {}
+                wanted[f"{part}_config"] = config_form(entry["params"], values, key=own)
     return wanted
 
 
@@ -165,7 +177,8 @@ def start(bench: Workbench, tasks: list[str], method: str, wanted: dict[str, Any
 def watch(bench: Workbench, task: Task) -> None:
     """The runs with their charts, and below them what a finished one would change."""
     selected = st.session_state.get(f"run:{bench.project}")
-    chosen = run_board(shell.token(), selected=selected, key=f"board:{bench.project}")
+    classes = {held.name: held.class_names for held in bench.tasks()}
+    chosen = run_board(shell.token(), selected=selected, key=f"board:{bench.project}", classes=classes)
     if chosen is None:
         return
     try:
@@ -239,6 +252,11 @@ def side_by_side(bench: Workbench, task: Task, held: Adoption) -> None:
 
 
 st.subheader("Can it learn more?", anchor=False)
+learned = st.session_state.get(f"tasks:{workbench.project}") or [current.name]
+proposals = st.container()
 with st.container(border=True):
     wish(workbench, current)
 watch(workbench, current)
+leaderboard(workbench, current)
+with proposals:
+    advice(workbench, learned)

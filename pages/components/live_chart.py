@@ -6,7 +6,7 @@ changes its status or another run is chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pages.components.loader import component
@@ -26,37 +26,99 @@ PANELS: tuple[dict[str, Any], ...] = (
     },
     {
         "title": "Accuracy",
-        "help": "Audit: a random sample that is never trained on. Key: hidden answers of a catalogue set, "
-        "on items that nobody labelled; shown, never used for a decision.",
+        "help": "Audit: a random sample that is never trained on, shaded its 90 % interval. Key: hidden "
+        "answers of a catalogue set, on items that nobody labelled; shown, never used for a decision.",
+        "words": [
+            "{audit_accuracy} right on the audit split "
+            "({audit_accuracy_low} to {audit_accuracy_high}){rough}."
+        ],
         "percent": True,
         "lines": [],
         "series": [
-            {"name": "audit_accuracy", "label": "audit accuracy"},
+            {
+                "name": "audit_accuracy",
+                "label": "audit accuracy",
+                "low": "audit_accuracy_low",
+                "high": "audit_accuracy_high",
+            },
             {"name": "key_accuracy", "label": "key accuracy"},
         ],
     },
     {
         "title": "Pseudo-labels",
-        "help": "Utilisation: how much of the unlabelled items is trusted. Precision: how much of what is "
-        "trusted is right, on the audit split and, where there is one, against the answer key.",
+        "help": "Utilisation: how much of the unlabelled items is trusted, shaded from the class trusted "
+        "least to the one trusted most. Precision: how much of what is trusted is right, on the audit split "
+        "with its 90 % interval and, where there is one, against the answer key.",
+        "words": [
+            "{utilisation} of the unlabelled answers are learned from.",
+            "Of those {pseudo_precision} are right ({pseudo_precision_low} to {pseudo_precision_high}).",
+        ],
         "percent": True,
         "low": 0,
         "high": 1,
         "lines": [],
+        "optional": True,
         "series": [
-            {"name": "utilisation", "label": "utilisation"},
-            {"name": "pseudo_precision", "label": "precision, audit"},
+            {
+                "name": "utilisation",
+                "label": "utilisation",
+                "low": "acceptance_low",
+                "high": "acceptance_high",
+            },
+            {
+                "name": "pseudo_precision",
+                "label": "precision, audit",
+                "low": "pseudo_precision_low",
+                "high": "pseudo_precision_high",
+            },
             {"name": "pseudo_precision_key", "label": "precision, key"},
+        ],
+    },
+    {
+        "title": "Confidence needed",
+        "help": "How sure an answer must be to be learned from: the class in the middle, shaded from the "
+        "lowest bar of a class to the highest.",
+        "words": ["An answer must be sure to {threshold_low} to {threshold_high}, by its class."],
+        "percent": True,
+        "lines": [],
+        "optional": True,
+        "series": [
+            {"name": "threshold", "label": "bar", "low": "threshold_low", "high": "threshold_high"},
+        ],
+    },
+    {
+        "title": "Steadiness",
+        "help": "Flips: how much of a fixed sample of unlabelled items got another answer since the last "
+        "evaluation. Calibration error: how far confidence and accuracy are apart on the audit split, on "
+        "average over 15 bins.",
+        "words": [
+            "{flip_rate} of a sample changed its answer since the last look.",
+            "Confidence is off by {calibration_error}{rough}.",
+        ],
+        "percent": True,
+        "low": 0,
+        "lines": [],
+        "series": [
+            {"name": "flip_rate", "label": "flips"},
+            {"name": "calibration_error", "label": "calibration error"},
         ],
     },
     {
         "title": "Balance",
         "help": "How many times as often as the labels say the most favoured class is given. "
-        "Above 3 the run has collapsed on one class.",
+        "Above 3 on three evaluations in a row the run has collapsed on one class.",
+        "words": ["The most favoured class is given {largest_class_over_prior} times as often as labelled."],
         "percent": False,
         "low": 0,
         "lines": [{"at": 3, "label": "collapse"}],
         "series": [{"name": "largest_class_over_prior", "label": "times its prior"}],
+    },
+    {
+        "title": "Classes",
+        "help": "How often each class is given to a sample of unlabelled items, beside how often the labels "
+        "say it should be.",
+        "percent": True,
+        "bars": True,
     },
 )
 """The charts: which figures stand together and what they are called."""
@@ -85,6 +147,7 @@ _HTML = """
   <p class="none" hidden></p>
   <ul class="runs" aria-label="Background runs"></ul>
   <div class="plots"></div>
+  <div class="pictures" hidden></div>
 </div>
 """
 
@@ -95,6 +158,7 @@ def run_board(
     selected: int | None,
     key: str,
     kind: str = "train",
+    classes: Mapping[str, Sequence[str]] | None = None,
     on_changed: Callable[[], None] | None = None,
 ) -> int | None:
     """Shows the runs of the token's project; returns the id of the chosen one.
@@ -104,6 +168,7 @@ def run_board(
         selected: A run to choose now; the person may choose another one afterwards.
         key: The widget's key.
         kind: ``"train"`` or ``"simulation"``.
+        classes: Names of the classes of each task, in their order.
         on_changed: Called when a run has changed its status.
     """
     panels, none = _SHOWN[kind]
@@ -115,6 +180,7 @@ def run_board(
             "selected": selected,
             "kind": kind,
             "none": none,
+            "classes": {name: list(names) for name, names in (classes or {}).items()},
         },
         on_run_change=_nothing,
         on_changed_change=on_changed or _nothing,

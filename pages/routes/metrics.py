@@ -1,6 +1,7 @@
 """Figures of background runs, for charts that move while a run works.
 
 ``GET  /labelloom/metrics/{run}?after=ID``  the training runs there are, and this run's points above ``ID``
+``GET  /labelloom/pictures/{run}/{name}``    a sheet of pictures that it drew while it learned
 ``POST /labelloom/runs/{run}/cancel``       asks it to stop
 ``POST /labelloom/runs/{run}/resume``       queues it again, from its checkpoint
 
@@ -55,8 +56,25 @@ def _figures(who: Caller, desk: TrainDesk | SimulationDesk, run_id: int, after: 
             _tended[who.project] = now
             if who.bench.wake():
                 runs = desk.runs()
-    points = desk.points(run_id, after=after) if run_id else []
-    return {"runs": [run.as_dict() for run in runs], "run": run_id, "points": points}
+    told: dict[str, object] = {"runs": [run.as_dict() for run in runs], "run": run_id, "points": []}
+    if run_id:
+        told["points"] = desk.points(run_id, after=after)
+        if isinstance(desk, TrainDesk):
+            told["pictures"] = desk.pictures(run_id)
+    return told
+
+
+async def picture(request: Request, who: Caller) -> Response:
+    """One sheet of pictures that a run drew, of those that :func:`figures` named."""
+    run_id, name = int(request.path_params["run"]), request.path_params["name"]
+    content = await run_in_threadpool(who.bench.train.picture, run_id, name)
+    headers = {
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return Response(content, media_type="image/png", headers=headers)
 
 
 async def act(request: Request, who: Caller) -> Response:
@@ -71,5 +89,6 @@ async def act(request: Request, who: Caller) -> Response:
 
 routes = [
     Route("/labelloom/metrics/{run:int}", reading(figures)),
+    Route("/labelloom/pictures/{run:int}/{name}", reading(picture)),
     Route("/labelloom/runs/{run:int}/{action}", writing(act), methods=["POST"]),
 ]

@@ -97,8 +97,9 @@ class Evaluation:
             ("largest_class_over_prior", float(over_C.max())),
             ("smallest_class_over_prior", float(over_C.min())),
         ]
-        for name, value_C in (("share", share_C), ("prior", prior_C)):
-            figures += [(f"{name}/{label}", float(value)) for label, value in _first(value_C)]
+        figures += [(f"share/{label}", value) for label, value in _first(share_C)]
+        if last_U is None:  # it stays as it is
+            figures += [(f"prior/{label}", value) for label, value in _first(prior_C)]
         return figures
 
     def _thresholds(self, index: int) -> Figures:

@@ -301,7 +301,7 @@ class TrainDesk(Desk):
 
     def pictures(self, run_id: int) -> list[str]:
         """Names of the sheets of pictures that a run drew, oldest first."""
-        folder = self.bench.folder / "runs" / str(self._train_run(run_id).id) / "pictures"
+        folder = self.bench.folder / "runs" / str(run_id) / "pictures"
         found = [path.stem for path in folder.glob("*.png") if PICTURE.fullmatch(path.stem)]
         return sorted(found, key=lambda name: (name.rpartition("-")[0], name))
 

@@ -142,6 +142,52 @@ def test_a_run_is_started_watched_in_two_tabs_and_adopted(page, shared_server, p
     worker.die()
 
 
+def test_charts_say_in_words_what_they_show(page, shared_server, project):
+    store = project("words", labelled=12)
+    worker = Worker(store)
+    run_id = store.runs.add("train", {"method": "fixmatch", "tasks": ["topic"]}, labels_upto=12)
+    worker.take()
+    shares = {f"share/{c}": share for c, share in enumerate([0.7, 0.1, 0.1, 0.1])}
+    shares |= {f"prior/{c}": 0.25 for c in range(4)}
+    for step in (10, 20):
+        worker.tell(
+            step, 0.1, loss=1.0, audit_accuracy=0.8, audit_accuracy_low=0.7, audit_accuracy_high=0.9,
+            audit_size=40, utilisation=0.6, acceptance_low=0.2, acceptance_high=0.9, flip_rate=0.05,
+            calibration_error=0.12, largest_class_over_prior=2.8, **shares,
+        )  # fmt: skip
+    open_train(page, shared_server, "words")
+    plots = page.locator(".plot")
+    accuracy, steady = plots.filter(has_text="Accuracy"), plots.filter(has_text="Steadiness")
+    expect(accuracy.locator(".words")).to_have_text(
+        "80.0 % right on the audit split (70.0 % to 90.0 %) (rough: 40 audited answers)."
+    )
+    expect(accuracy.locator("polygon")).to_have_count(1)
+    expect(steady.locator(".words")).to_contain_text("5.0 % of a sample changed its answer")
+    expect(plots.filter(has_text="Pseudo-labels").locator(".words")).to_have_text(
+        "60.0 % of the unlabelled answers are learned from."
+    )
+    expect(plots.filter(has_text="Confidence needed")).to_be_hidden()  # this run told none
+    bars = page.locator(".bars li")
+    expect(bars).to_have_count(4)
+    expect(bars.first).to_contain_text("70 %")
+    assert bars.first.locator(".track b").get_attribute("style") == "left: 35.7%;"
+    expect(page.locator(".pictures")).to_be_hidden()
+
+    from PIL import Image
+
+    folder = store.folder / "runs" / str(run_id) / "pictures"
+    folder.mkdir(parents=True)
+    for step in (10, 20):
+        Image.new("RGB", (40, 40), "red").save(folder / f"samples-{step:08d}.png")
+    shown = page.locator(".pictures img")
+    expect(shown).to_have_attribute("alt", "samples, step 20", timeout=10_000)
+    wait_until(lambda: shown.evaluate("image => image.naturalWidth") == 40, what="the picture is there")
+    page.get_by_role("button", name="Earlier picture of samples").click()
+    expect(shown).to_have_attribute("alt", "samples, step 10")
+    assert page.locator(".board").get_attribute("data-mounts") == "1"
+    worker.die()
+
+
 def test_cancel_a_dead_worker_and_resume(page, shared_server, project):
     store = project("dies", labelled=12)
     worker = Worker(store)

@@ -43,6 +43,22 @@ def test_points_come_once_and_runs_always(bench, client):
     assert [point[1:] for point in found["points"]] == [[9, "loss", None, None]]
 
 
+def test_pictures_are_named_and_sent_to_who_may_see_them(bench, client):
+    run_id = bench.train.start(["topic"], method="fixmatch")
+    assert client.get(f"/labelloom/metrics/{run_id}").json()["pictures"] == []
+    folder = bench.folder / "runs" / str(run_id) / "pictures"
+    folder.mkdir(parents=True)
+    (folder / "samples-00000100.png").write_bytes(b"as it is")
+    assert client.get(f"/labelloom/metrics/{run_id}").json()["pictures"] == ["samples-00000100"]
+    answer = client.get(f"/labelloom/pictures/{run_id}/samples-00000100")
+    assert (answer.status_code, answer.content) == (200, b"as it is")
+    assert answer.headers["content-type"] == "image/png"
+    assert client.get(f"/labelloom/pictures/{run_id}/samples-00000200").status_code == 400
+    assert client.get(f"/labelloom/pictures/{run_id}/..%2F..%2Fproject").status_code in (400, 404)
+    client.headers.pop("x-labelloom-token")
+    assert client.get(f"/labelloom/pictures/{run_id}/samples-00000100").status_code == 401
+
+
 def test_run_zero_is_the_list_alone(bench, client):
     assert client.get("/labelloom/metrics/0").json() == {"runs": [], "run": 0, "points": []}
 

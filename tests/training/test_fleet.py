@@ -41,7 +41,7 @@ def test_the_processes_share_each_batch_without_gap_or_overlap():
 
 @pytest.mark.parametrize("name", METHODS.names())
 def test_a_method_that_remembers_items_says_why_it_stays_on_one_device(name):
-    """What survives a step must be floating and no longer than the classes, or a mean over devices is none."""
+    """What survives a step must be floating and no longer than the classes, or a mean is none."""
     entry = METHODS[name]
     method = entry.value(entry.config(), [TaskShape("t", 3)], 997)
     memory = [
@@ -79,7 +79,9 @@ def test_two_processes_learn_what_one_does(method, tmp_path):
         "GLOO_SOCKET_IFNAME": "lo",
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(command, env=os.environ | how, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        command, check=False, env=os.environ | how, capture_output=True, text=True, timeout=280
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     two = json.loads((tmp_path / "told.json").read_text())
     alone = tmp_path / "alone"

@@ -321,11 +321,29 @@ def test_adoption_is_advised_against_where_the_run_is_worse(bench):
     assert "instant loop is better" in held.reason
 
 
-def test_a_run_that_says_it_collapsed_is_not_advised(bench):
+def test_a_run_that_collapsed_is_never_offered(bench):
     run_id = start(bench)
     finish(bench, run_id, figures={"tasks": {"topic": {"collapsed": True}}, "note": "Collapsed on 'topic'."})
     held = bench.train.adoption(bench.task(), run_id)
-    assert (held.advice, held.reason) == ("keep", "Collapsed on 'topic'.")
+    assert (held.advice, held.reason) == ("impossible", "Collapsed on 'topic'.")
+    with pytest.raises(StoreError, match="Collapsed on 'topic'"):
+        bench.train.adopt(bench.task(), run_id)
+    assert bench.store.adopted(bench.task().id) is None
+
+
+def test_pictures_of_a_run_are_those_of_its_folder_by_kind_and_step(bench):
+    run_id = start(bench)
+    assert bench.train.pictures(run_id) == []
+    folder = bench.folder / "runs" / str(run_id) / "pictures"
+    folder.mkdir(parents=True)
+    names = ["samples-00000200", "inputs-00000100", "samples-00000100"]
+    for name in [*names, "else", "samples-1"]:
+        (folder / f"{name}.png").write_bytes(name.encode())
+    assert bench.train.pictures(run_id) == ["inputs-00000100", "samples-00000100", "samples-00000200"]
+    assert bench.train.picture(run_id, "samples-00000200") == b"samples-00000200"
+    for name in ("else", "samples-00000300", "../pictures/samples-00000200"):
+        with pytest.raises(StoreError, match="no picture"):
+            bench.train.picture(run_id, name)
 
 
 def test_without_audit_answers_nothing_is_claimed(bench):

@@ -1,7 +1,9 @@
 // The board of background runs: the list with progress and buttons, and the chosen run's charts.
 // It asks the app every 1.2 s while something runs; the page's script does not run for that.
 
-import { COLOURS, DASHES, Plot } from './chart_plot.js';
+import { Bars } from './chart_bars.js';
+import { Pictures } from './chart_pictures.js';
+import { COLOURS, DASHES, Plot, written } from './chart_plot.js';
 
 const LIVE_MS = 1200;
 const IDLE_MS = 4000;
@@ -64,6 +66,22 @@ function curves(lines) {
   });
 }
 
+const ENOUGH_AUDIT = 100;
+
+/** The panel's sentences whose figures are all there. @param {string[]} sentences @param {boolean} percent
+ * @param {(name: string) => number | undefined} last */
+function spoken(sentences, percent, last) {
+  const size = last('audit_size');
+  const say = (/** @type {string} */ name) => {
+    if (name === 'audit_size') return size?.toLocaleString('en');
+    if (name === 'rough') return size !== undefined && size < ENOUGH_AUDIT ? ` (rough: ${size} audited answers)` : '';
+    const value = last(name);
+    return value === undefined ? undefined : written(value, percent);
+  };
+  return sentences.filter((text) => [...text.matchAll(/{(\w+)}/g)].every(([, name]) => say(name) !== undefined))
+    .map((text) => text.replace(/{(\w+)}/g, (_, name) => say(name) ?? '')).join(' ');
+}
+
 class Board {
   /** @param {HTMLElement} root @param {any} data @param {any} say */
   constructor(root, data, say) {
@@ -80,9 +98,10 @@ class Board {
     this.list = /** @type {HTMLElement} */ (root.querySelector('.runs'));
     this.note = /** @type {HTMLElement} */ (root.querySelector('.note'));
     const grid = /** @type {HTMLElement} */ (root.querySelector('.plots'));
-    this.plots = data.panels.map((/** @type {any} */ panel) => new Plot(grid, panel, (step) => this.hover(step)));
+    this.plots = data.panels.map((/** @type {any} */ panel) => panel.bars ? new Bars(grid, panel) : new Plot(grid, panel, (step) => this.hover(step)));
+    this.pictures = new Pictures(root.querySelector('.pictures'), (run, name) => `/labelloom/pictures/${run}/${name}?t=${encodeURIComponent(this.data.token)}`);
     this.grid = grid;
-    const resize = new ResizeObserver(() => this.plots.forEach((/** @type {Plot} */ plot) => plot.draw()));
+    const resize = new ResizeObserver(() => this.plots.forEach((/** @type {any} */ plot) => plot.draw?.()));
     resize.observe(grid);
     this.stop.signal.addEventListener('abort', () => resize.disconnect());
     document.addEventListener('visibilitychange', () => document.hidden || this.ask(), { signal: this.stop.signal });
@@ -141,7 +160,10 @@ class Board {
     this.sayChosen();
     this.drawList();
     if (found.run) this.extend(found.run, found.points);
-    if (found.run === this.chosen) this.drawPlots();
+    if (found.run === this.chosen) {
+      this.drawPlots();
+      this.pictures.show(found.run, found.pictures ?? []);
+    }
     if (changed) this.say.trigger('changed', this.runs.map((run) => `${run.id} ${run.status}`).join(', '));
   }
 
@@ -200,7 +222,7 @@ class Board {
 
   /** @param {number | null} step */
   hover(step) {
-    this.plots.forEach((/** @type {Plot} */ plot) => plot.hover(step));
+    this.plots.forEach((/** @type {any} */ plot) => plot.hover?.(step));
   }
 
   drawList() {
@@ -269,8 +291,13 @@ class Board {
     this.fresh = false;
     const lines = [...(this.points.get(this.chosen)?.lines.values() ?? [])];
     const tasks = [...new Set(lines.map((line) => line.task).filter((task) => task !== null))];
+    const end = (/** @type {string | undefined} */ name, /** @type {Line} */ line) =>
+      name ? lines.find((other) => other.name === name && other.task === line.task)?.y : undefined;
     this.data.panels.forEach((/** @type {any} */ panel, /** @type {number} */ p) => {
       if (panel.every) return this.plots[p].show(curves(lines));
+      const task = tasks[0] ?? null;
+      const last = (/** @type {string} */ name) => lines.find((line) => line.name === name && (line.task === task || line.task === null))?.y.at(-1);
+      if (panel.bars) return this.plots[p].show(this.classes(lines, task));
       const series = panel.series.flatMap((/** @type {any} */ wanted, /** @type {number} */ c) =>
         lines.filter((line) => line.name === wanted.name).map((line) => {
           const t = Math.max(0, tasks.indexOf(line.task));
@@ -278,10 +305,26 @@ class Board {
             key: line.key, x: line.x, y: line.y,
             label: tasks.length > 1 && line.task ? `${wanted.label} · ${line.task}` : wanted.label,
             colour: COLOURS[(c + t * panel.series.length) % COLOURS.length], dash: DASHES[c % DASHES.length],
+            low: end(wanted.low, line), high: end(wanted.high, line),
           };
         }));
-      this.plots[p].show(series);
+      const words = spoken(panel.words ?? [], panel.percent, last);
+      this.plots[p].show(series, words && tasks.length > 1 ? `${task}: ${words}` : words);
+      // a method without thresholds needs no empty chart of them
+      this.plots[p].element.hidden = panel.optional && series.length === 0;
     });
+  }
+
+  /** How often each class is given, and labelled. @param {Line[]} lines @param {string | null} task */
+  classes(lines, task) {
+    const of = (/** @type {string} */ kind, /** @type {number} */ label) =>
+      lines.find((line) => line.name === `${kind}/${label}` && line.task === task)?.y.at(-1);
+    const names = this.data.classes?.[task ?? ''] ?? [];
+    const found = [];
+    for (let label = 0; of('share', label) !== undefined && of('prior', label) !== undefined; label++) {
+      found.push({ name: names[label] ?? `class ${label + 1}`, share: of('share', label), prior: of('prior', label) });
+    }
+    return found;
   }
 
   close() {

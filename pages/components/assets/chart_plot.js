@@ -87,15 +87,18 @@ export class Plot {
     this.svg = make('svg', { role: 'img', 'data-panel': panel.title });
     this.legend = document.createElement('div');
     this.legend.className = 'legend';
-    this.element.append(caption, this.svg, this.legend);
+    this.words = document.createElement('p');
+    this.words.className = 'words';
+    this.element.append(caption, this.words, this.svg, this.legend);
     parent.append(this.element);
     this.svg.addEventListener('pointermove', (event) => this.point(event));
     this.svg.addEventListener('pointerleave', () => this.onHover(null));
   }
 
-  /** @param {Series[]} series */
-  show(series) {
+  /** @param {Series[]} series @param {string} [words] What the last figures say, in a sentence. */
+  show(series, words = '') {
     this.series = series;
+    if (this.words.textContent !== words) this.words.textContent = words;
     this.drawLegend();
     this.draw();
   }
@@ -150,7 +153,7 @@ export class Plot {
   /** @param {string} key */
   toggle(key) {
     if (!this.hidden.delete(key)) this.hidden.add(key);
-    this.show(this.series);
+    this.show(this.series, this.words.textContent ?? '');
   }
 
   /** @param {string} key */
@@ -158,7 +161,7 @@ export class Plot {
     const others = this.series.filter((s) => s.key !== key).map((s) => s.key);
     const alone = !this.hidden.has(key) && others.every((other) => this.hidden.has(other));
     this.hidden = new Set(alone ? [] : others);
-    this.show(this.series);
+    this.show(this.series, this.words.textContent ?? '');
   }
 
   draw() {
