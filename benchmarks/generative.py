@@ -27,6 +27,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout
+
+from benchmarks.methods import Silent, facts, load
 from sslcore.methods import METHODS
 from sslcore.pretraining import WARM_STARTS
 from sslcore.training.data import TaskLabels, TrainingData
@@ -74,8 +77,6 @@ def recipe(entry: str, seed: int, steps: int, side: int) -> Recipe:
 
 def run(found: Any, entry: str, *, labels: int, seed: int, steps: int, side: int) -> Any:
     """Trains; the result and the accuracy on items without a label."""
-    from benchmarks.methods import Silent
-
     modality, raw, key_N = found
     key_N = np.asarray(key_N, dtype=np.int64)
     rng = np.random.default_rng(seed)
@@ -168,8 +169,6 @@ def write(told: list[Row]) -> None:
 
 
 def main() -> int:
-    from benchmarks.methods import facts, load
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -217,5 +216,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

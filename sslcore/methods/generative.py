@@ -125,6 +125,8 @@ class GenerativeMethod(Method):
 class AutoencoderMethod(GenerativeMethod):
     """Base of the methods with a class-conditional autoencoder for each task that has classes."""
 
+    rate = 3e-3  # at 1e-3 a laptop's run of some hundred steps ends before the decoder heeds the class
+
     def build(self, network: Network) -> None:
         """The autoencoders.
 

@@ -35,8 +35,8 @@ class SSVAEConfig(MethodConfig):
     """Settings of the SSVAE."""
 
     unlabelled_weight: float = param(1.0, low=0, high=1000, help="Weight of the bounds, in nats per number.")
-    latent: int = param(32, low=1, high=1024, help="Length of a code.")
-    ramp: float = param(0.3, low=0, high=1, help="Share of the run over which the unknown class is let in.")
+    latent: int = param(16, low=1, high=1024, help="Length of a code.")
+    ramp: float = param(1.0, low=0, high=1, help="Share of the run over which the unknown class is let in.")
     summed: int = param(
         32, low=1, high=4096, help="Unlabelled items a step whose bound is summed over all classes."
     )
