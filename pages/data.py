@@ -77,6 +77,31 @@ def overview(workbench: Workbench) -> None:
         st.info("There is no class to choose from yet. Name some under “Tasks and classes”.")
     elif held.tasks and labelled == 0:
         st.info("Nothing is labelled yet. Ten labels are enough to see the machine's first guesses.")
+    encoders(workbench)
+
+
+def encoders(workbench: Workbench) -> None:
+    """What the items are seen by, and what models of other runs could add."""
+    offered = workbench.data.learned_encoders()
+    if not offered:
+        return
+    with st.expander("Features that a model learned"):
+        st.caption(
+            "A finished run's network can look at these items too. A model of another project is a better "
+            "start than a general one where the items are alike; one of this project gets a map of its own."
+        )
+        columns = st.columns([3, 1], vertical_alignment="bottom")
+        titles = {learned.name: learned.title for learned in offered}
+        chosen = columns[0].selectbox(
+            "Model", list(titles), format_func=lambda name: titles[name], key="learned-encoder"
+        )
+        if columns[1].button("Compute its features", width="stretch"):
+            try:
+                workbench.data.add_encoder(chosen)
+            except LabelloomError as error:
+                st.error(plain(error))
+                return
+            st.rerun()
 
 
 def nothing_yet(workbench: Workbench) -> None:

@@ -77,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     )
     load.add_argument("--encoding")
     load.add_argument("--delimiter")
+    load.add_argument("--encoder", help="one more that `encoders` lists: run:PROJECT:ID, timm:NAME …")
     load.add_argument("--preview", action="store_true", help="say what would be done and write nothing")
 
     verb("projects", "the projects there are")
@@ -122,6 +123,12 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, help="time budget")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--follow", action="store_true", help="show the run live until it ends")
+
+    advise = verb("advise", "three recipes to try, with reasons and minutes", wait=True)
+    advise.add_argument("project")
+    advise.add_argument("--task", action="append", default=[], help="a task to learn (repeat for several)")
+    advise.add_argument("--minutes", type=float, help="time budget of each run")
+    advise.add_argument("--start", action="store_true", help="queue all of them")
 
     ensemble = verb("ensemble", "combine finished runs into one prediction set", wait=True)
     ensemble.add_argument("project")

@@ -52,6 +52,8 @@ def import_(args: argparse.Namespace) -> int:
             print(f"  skipped {skipped.place}: {skipped.reason}")
         if report.skipped_count > 20:
             print(f"  … and {report.skipped_count - 20} more")
+    if args.encoder:
+        Workbench.open(args.project).data.add_encoder(args.encoder)
     return _started(args, args.project, extra=_plain(report))
 
 
@@ -245,6 +247,52 @@ def runs(args: argparse.Namespace) -> int:
     return _print(args, held, "\n".join(lines) or "No runs yet.")
 
 
+def advise(args: argparse.Namespace) -> int:
+    """``advise P``: three recipes with reasons and minutes; ``--start`` queues them."""
+    bench = Workbench.open(args.project)
+    tasks = args.task or [bench.task().name]
+    bench.live.refresh()
+    held = bench.advice.report(tasks, minutes=args.minutes)
+    if args.start:
+        given = bench.advice.counsel(tasks, minutes=args.minutes)
+        held["started"] = [bench.advice.start(tasks, proposal) for proposal in given.proposals]
+    if args.wait:
+        bench.wait_for_work()
+    return _print(args, held, _advice_text(held))
+
+
+def _advice_text(held: dict[str, Any]) -> str:
+    beat, lines = held["beat"], []
+    if beat is not None:
+        low, high = _percent(beat["low"]), _percent(beat["high"])
+        lines.append(f"To beat: the instant loop, {_percent(beat['value'])} ({low} to {high})")
+    if held["labels_first"] is not None:
+        gain = f" {held['expected_gain']}" if held["expected_gain"] else ""
+        lines.append(f"Labels first: {held['labels_first']['text']}{gain}")
+    for place, proposal in enumerate(held["proposals"], 1):
+        recipe = proposal["recipe"]
+        chosen = [recipe[part] for part in ("method", "encoder", *FUSION) if recipe.get(part)]
+        lines += [
+            "",
+            f"{place}. {proposal['title']} ({', '.join(chosen)}), about {proposal['minutes']:g} min",
+        ]
+        lines += [
+            f"   - {reason['text']}" + (f" [{reason['source']}]" if reason["source"] else "")
+            for reason in proposal["reasons"]
+        ]
+        if proposal["run"] is not None:
+            lines.append(f"   Run {proposal['run']['id']}: {proposal['run']['status']}")
+    if any(row["kind"] in ("run", "ensemble") for row in held["leaderboard"]):
+        lines += ["", "Rank  Accuracy  Model"]
+    for row in held["leaderboard"] if lines and lines[-1].startswith("Rank") else []:
+        value = None if row["accuracy"] is None else row["accuracy"]["value"]
+        rank = f"{row['rank']}{'=' if row['tied'] else ''}"
+        lines.append(f"{rank:<5} {_percent(value):<9} {row['title']}")
+    if held.get("started"):
+        lines += ["", f"Queued as runs {', '.join(map(str, held['started']))}."]
+    return "\n".join(lines)
+
+
 def simulate(args: argparse.Namespace) -> int:
     """``simulate P``: replays labelling from the answer key, as a run that is kept."""
     plot = None if args.plot is None else Path(args.plot)
@@ -301,8 +349,10 @@ def queries(args: argparse.Namespace) -> int:
 def encoders(args: argparse.Namespace) -> int:
     """``encoders``: what turns items into features."""
     from sslcore.features import ENCODERS
+    from sslcore.jobs.learned import learned_encoders
+    from sslcore.store import home
 
-    return _listing(args, list(ENCODERS))
+    return _listing(args, [*ENCODERS, *learned_encoders(home())])
 
 
 def formats(args: argparse.Namespace) -> int:

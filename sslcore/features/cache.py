@@ -72,6 +72,12 @@ def folder_name(encoder: str) -> str:
     return f"{safe}-{hashlib.sha256(encoder.encode()).hexdigest()[:8]}"
 
 
+def encoder_name(folder: Path) -> str:
+    """The encoder whose features a folder holds, finished or not; the folder's name where it does not say."""
+    held = _read_json(folder / "meta.json") or _read_json(folder / "partial.json") or {}
+    return str(held.get("encoder", folder.name))
+
+
 class FeatureCache:
     """The features of one project.
 
@@ -301,4 +307,4 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-__all__ = ["FeatureCache", "FeatureSet", "PartialFeatures", "folder_name", "remove"]
+__all__ = ["FeatureCache", "FeatureSet", "PartialFeatures", "encoder_name", "folder_name", "remove"]

@@ -12,7 +12,7 @@ def queue_missing(store: Store) -> list[int]:
     """Queues the features and the maps that a project lacks; returns the new runs' ids.
 
     Encoders that need no weights come first, so that labelling can start within seconds; then the
-    stronger encoder; then the maps, the stronger one's first.
+    stronger encoder; then the maps, the stronger one's first; then what was asked for beside them.
     """
     from sslcore.features.cache import FeatureCache
 
@@ -24,6 +24,8 @@ def queue_missing(store: Store) -> list[int]:
     waiting = {(run.kind, run.recipe.get("encoder")) for run in live}
     there = {"features": cache.is_complete, "map": cache.has_map}
     wanted = [("features", simple), ("features", strong), ("map", strong), ("map", simple)]
+    further = [name for name in cache.available() if name not in (strong, simple)]
+    wanted += [(kind, name) for kind in ("features", "map") for name in further]
     return [
         store.runs.add(kind, {"encoder": name})
         for kind, name in dict.fromkeys(wanted)

@@ -10,6 +10,7 @@ import numpy as np
 from sslcore.errors import TrainingError
 from sslcore.features.cache import FeatureCache
 from sslcore.jobs.job import Job
+from sslcore.jobs.learned import is_own
 from sslcore.shapes import FloatArray
 from sslcore.store.fold import TaskState
 
@@ -53,12 +54,13 @@ def teach(job: Job, states: Sequence[TaskState], teacher: int) -> dict[str, Floa
 
 
 def _instant(job: Job, state: TaskState) -> FloatArray:
-    """The instant loop's probabilities on all features that are complete."""
+    """The instant loop's probabilities on all features that are complete and have not seen the labels."""
     from sslcore.instant.tasks import loop_for
     from sslcore.instant.view import View
 
     cache, count = FeatureCache(job.store.folder), len(state.label_N)
-    names = [name for name in cache.available() if cache.is_complete(name, count)]
+    own = job.store.folder.name
+    names = [name for name in cache.available() if cache.is_complete(name, count) and not is_own(name, own)]
     if not names:
         raise TrainingError(
             "The instant loop cannot teach before the features of all items are computed. Wait for them, or "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from sslcore.errors import DataError, StoreError
+from sslcore.jobs.learned import Learned, learned_encoders
 from sslcore.store import Store, Task, home, project_folder, projects
 from sslcore.store.facts import Run
 from sslcore.store.fold import SOURCE_CODE
@@ -93,6 +94,34 @@ class DataDesk(Desk):
             encoders=tuple(self.bench.encoder_progress()),
             settings=settings,
         )
+
+    def learned_encoders(self) -> list[Learned]:
+        """Finished runs, of this and other projects, whose models can encode this project's items."""
+        held = {row["name"] for row in self.bench.encoder_progress()}
+        found = learned_encoders(self.bench.folder.parent, self.bench.modality)
+        return [learned for learned in found if learned.name not in held]
+
+    def add_encoder(self, name: str) -> int:
+        """Queues the features and the map of a further encoder; returns the id of the features' run.
+
+        Args:
+            name: A run's (``run:PROJECT:ID``), one through a door (``timm:resnet18``), or a registered one.
+
+        Raises:
+            UnknownNameError: There is none of that name.
+            SourceUnavailableError: The run has no model.
+            DataError: It reads another kind of items.
+        """
+        from sslcore.features import Items
+        from sslcore.features.encoder import check_modality
+        from sslcore.jobs.learned import encoder_of
+
+        nothing = Items.of_texts([]) if self.bench.modality == "text" else Items.of_images([])
+        check_modality(encoder_of(name, self.bench.folder), name, nothing)
+        run = self.store.runs.add("features", {"encoder": name})
+        self.store.runs.add("map", {"encoder": name})
+        self.bench.wake()
+        return run
 
     def task_overview(self, task: Task) -> TaskOverview:
         """Counts of one task."""

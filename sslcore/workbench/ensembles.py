@@ -170,7 +170,7 @@ class EnsembleDesk(Desk):
 
     def _views(self, task: Task) -> list[str]:
         names = [view.name for view in self.snapshot(task).views]
-        return names or self.bench.encoders()[:MOST_VIEWS]
+        return names or self.bench.trusted_encoders()[:MOST_VIEWS]
 
 
 def _order(key: str) -> tuple[int, int, str]:

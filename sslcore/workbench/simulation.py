@@ -58,7 +58,7 @@ class SimulationDesk(Desk):
         from sslcore.features.cache import FeatureCache
 
         total, cache = self.store.count(), FeatureCache(self.bench.folder)
-        ready = [name for name in self.bench.encoders() if cache.is_complete(name, total)]
+        ready = [name for name in self.bench.trusted_encoders() if cache.is_complete(name, total)]
         return ready[:MOST_VIEWS]
 
     def replays(self, strategies: Sequence[str], models: Sequence[str], seeds: int) -> int:

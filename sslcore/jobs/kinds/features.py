@@ -12,13 +12,14 @@ from sslcore.jobs.kinds import KINDS
 @KINDS.register("features", title="Features", family="job")
 def features(job: Job) -> Mapping[str, Any]:
     """Computes what is missing: features, neighbours, a first picture, and what the instant loop derives."""
-    from sslcore.features import Items, find_encoder
+    from sslcore.features import Items
     from sslcore.features.cache import FeatureCache
     from sslcore.features.compute import compute_features
     from sslcore.instant.kept import keep
+    from sslcore.jobs.learned import encoder_of
 
     name = str(job.run.recipe["encoder"])
-    store, encoder = job.store, find_encoder(name)
+    store, encoder = job.store, encoder_of(name, job.store.folder)
     if not encoder.weights_free:
         job.take_turn()
     items = (
