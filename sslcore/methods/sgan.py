@@ -49,7 +49,7 @@ class SGAN(GenerativeMethod):
     """A classifier with a class for drawn items, and a generator that matches features."""
 
     learn_views = ("weak",)
-    # at 1e-3 the generator never catches up with a classifier that moves by SGD at 0.03: on digits of 8 pixels
+    # at 1e-3 the generator never catches up with a classifier that moves by SGD at 0.03: on 8-pixel digits
     # with 40 labels 88.6 % after 1,200 steps, no more than the supervised network; at 4e-3 95.3 % after 700
     rate, momentum = 4e-3, 0.5
 
