@@ -47,7 +47,7 @@ class BYOL(WarmStart):
         """Projector, its slow copy, predictor."""
         import copy
 
-        from sslcore.pretraining.projector import projector
+        from sslcore.models.projector import projector
 
         self.own["projector"] = projector(backbone.width, HIDDEN, OUT)
         self.own["predictor"] = projector(OUT, HIDDEN, OUT)

@@ -45,7 +45,7 @@ class Rotation(WarmStart):
         Raises:
             RecipeError: The network reads no images.
         """
-        from sslcore.pretraining.projector import projector
+        from sslcore.models.projector import projector
 
         need_kind(backbone, "Rotation", dict.fromkeys(("feature", "text", "tokens"), NO_UPRIGHT))
         self.own["head"] = projector(backbone.width, HIDDEN, 4)

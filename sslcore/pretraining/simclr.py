@@ -48,7 +48,7 @@ class SimCLR(WarmStart):
 
     def build(self, backbone: Backbone, plain_B: Tensor) -> None:
         """The projector."""
-        from sslcore.pretraining.projector import projector
+        from sslcore.models.projector import projector
 
         self.own["projector"] = projector(backbone.width, HIDDEN, OUT)
 

@@ -50,7 +50,7 @@ class VICReg(WarmStart):
 
     def build(self, backbone: Backbone, plain_B: Tensor) -> None:
         """The expander."""
-        from sslcore.pretraining.projector import projector
+        from sslcore.models.projector import projector
 
         self.own["projector"] = projector(backbone.width, HIDDEN, OUT, layers=3)
 

@@ -123,3 +123,16 @@ def test_every_setting_has_its_range():
     for name in NAMES:
         for field in dataclasses.fields(WARM_STARTS[name].config):
             assert field.metadata["low"] is not None
+
+
+def test_listing_what_there_is_needs_no_torch():
+    """The app makes forms of the settings and must start in seconds."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from sslcore.pretraining import WARM_STARTS; from sslcore.transfer import TRANSFERS; "
+        "WARM_STARTS.names(), TRANSFERS.names(); print('torch' in sys.modules or 'peft' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
