@@ -1,8 +1,9 @@
 """Rotation: which of four ways an image is turned (Gidaris et al. 2018, arXiv:1803.07728).
 
-Cross-entropy of the four turns by 0, 90, 180 and 270 degrees, told by a small perceptron on the features
-(a linear layer would leave four directions of them). To tell them the network must know what stands upright. What differs: each image of a batch comes in one turn,
-drawn evenly, not in all four, so a step costs a quarter and sees four times as many images.
+Cross-entropy of the four turns by 0, 90, 180 and 270 degrees, told by a small perceptron on the features (a
+linear layer would leave four directions of them). To tell them the network must know what stands upright.
+What differs: each image of a batch comes in one turn, drawn evenly, not in all four, so a step costs a
+quarter and sees four times as many images.
 
 When: photographs and letters, which have an upright; not cells, leaves or satellite images.
 """
