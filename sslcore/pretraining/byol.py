@@ -2,8 +2,8 @@
 
 arXiv:2006.07733. ``2 - 2 cos(q(z), z'_slow)``, both ways; q is a small predictor, the slow copy has averaged
 weights and gets no gradient; without the predictor all features would become one. Both see batches in
-training mode: what batch norm takes away is part of what keeps features apart. What differs: the slow backbone
-is the loop's averaged network, whose average starts fast; the slow projector follows by the same rule.
+training mode: what batch norm takes away is part of what keeps features apart. What differs: the slow
+backbone is the loop's averaged network, whose average starts fast; the slow projector follows alike.
 
 When: as SimCLR, where items are so alike that pushing them apart does harm.
 """
