@@ -14,7 +14,8 @@ from sslcore import choices
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
 from sslcore.training.advice import Counsel
-from sslcore.training.proposal import Proposal
+from sslcore.training.advice_rules import NOT_MEASURED
+from sslcore.training.proposal import Proposal, Reason
 from sslcore.workbench import Workbench
 from sslcore.workbench.advice import Standing, Tried
 
@@ -47,11 +48,11 @@ def advice(bench: Workbench, tasks: Sequence[str]) -> None:
                     placeholder="automatic",
                     format="%g",
                     step=1.0,
-                    width=130,
+                    width=170,
                     key=f"advice:minutes:{bench.project}",
                     help="Time budget of each proposal; empty: what suits it.",
                 )
-                every = st.empty()
+                label, every = st.empty(), st.empty()
         try:
             given = bench.advice.counsel(tasks, minutes=minutes)
         except LabelloomError as error:
@@ -60,6 +61,8 @@ def advice(bench: Workbench, tasks: Sequence[str]) -> None:
         with heading:
             st.markdown(f"**Which one?** {_to_beat(given, bench, tasks)}")
         _labels_first(bench, given, tasks)
+        if given.labels_first is not None and label.button("Label", key="advice:label"):
+            st.switch_page("label.py")
         if not given.proposals:
             return
         words = "Try all three" if len(given.proposals) == 3 else "Try all"
@@ -156,20 +159,14 @@ def _labels_first(bench: Workbench, given: Counsel, tasks: Sequence[str]) -> Non
         more = None if asked is None else asked.value
     gain = "" if more is None or more.gain is None else f" {more.text}"
     words = f"**Label 20 more first.** {plain(given.labels_first.text)}{plain(gain)}"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(words, width="stretch")
-        if st.button("Label", key="advice:label", help="Go to the Label page"):
-            st.switch_page("label.py")
+    where = f" :gray[{plain(_where(given.labels_first.source))}]" if given.labels_first.source else ""
+    st.info(words + where, width="stretch")
 
 
 def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int) -> None:
     st.markdown(f"**{place} · {plain(proposal.title)}**")
     st.caption(f"{plain(_choices(proposal))} · about {_about(proposal.minutes)}")
-    lines = [
-        f"- {plain(reason.text)}" + (f" :gray[{plain(_where(reason.source))}]" if reason.source else "")
-        for reason in proposal.reasons
-    ]
-    st.markdown("\n".join(lines))
+    st.markdown("\n".join(f"- {_reason(reason)}" for reason in proposal.reasons))
     tried = bench.advice.tried(tasks, proposal)
     if tried is not None:
         st.caption(_gave(tried, bench))
@@ -185,6 +182,13 @@ def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int
             args=(bench, list(tasks), proposal),
             help="Fills the form below with it.",
         )
+
+
+def _reason(reason: Reason) -> str:
+    """A reason with the place of its figure; what was not measured is greyed."""
+    if reason.source:
+        return f"{plain(reason.text)} :gray[{plain(_where(reason.source))}]"
+    return f":gray[{plain(reason.text)}]" if reason.text.endswith(f"{NOT_MEASURED}.") else plain(reason.text)
 
 
 def _choices(proposal: Proposal) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from sslcore.training.advice_rules import FEW, IMAGE_RULES, NOT_MEASURED, TEXT_RULES
-from sslcore.training.evidence import EFFICIENCY, Finding, Score, finding, instant, nearest, scores
+from sslcore.training.evidence import Finding, finding, instant, nearest
+from sslcore.training.measured import EFFICIENCY, Score, scores
 from sslcore.training.proposal import Proposal, Reason, Situation
 
 COUNT = 3
@@ -66,40 +67,70 @@ def counsel(
     rules = IMAGE_RULES if facts.modality == "image" else TEXT_RULES
     drafts = [draft for rule in rules if (draft := rule(facts)) is not None]
     ranked = sorted((weighed(facts, draft, held) for draft in drafts), key=lambda p: -p.score)
-    whole = (_together(facts, _dealt(facts, proposal)) for proposal in ranked)
+    whole = (_brief(_together(facts, _dealt(facts, proposal))) for proposal in ranked)
     chosen = tuple(islice((proposal for proposal in whole if allowed(proposal)), COUNT))
     return Counsel(chosen, labels_first(facts, ranked), facts.task.instant, nearest(facts.ground))
 
 
-APPROACH = {
-    "pretrained": "pretrained",
-    "consistency": "consistency",
-    "warm": "consistency",
-    "generative": "generative",
-    "features": "features",
-    "finetuned": "finetuned",
+APPROACHES = (
+    "pretrained",
+    "consistency",
+    "student",
+    "warm",
+    "generative",
+    "features",
+    "contrastive",
+    "finetuned",
+)
+"""Kinds of proposal that figures are looked up for, under the same name; the others have none."""
+HOW = {
+    "frozen": {"transfer": "frozen"},
+    "linear probe, then all": {"transfer": "linear_probe"},
+    "fine-tuned": {},
+    "l2_sp": {"transfer": "l2_sp"},
+    "lora": {"transfer": "lora"},
+    "contrastive, on frozen features": {"transfer": "contrastive"},
+    "masked, on frozen features": {"warm_start": "masked"},
+    "perceptron on frozen features": {},
+    "autoencoder": {"warm_start": "autoencoder"},
+    "simclr": {"warm_start": "simclr"},
+    "vicreg": {"warm_start": "vicreg"},
 }
-"""By kind of proposal, what its figures are looked up under; the others have none."""
+"""What the recipes of docs/transfer.md chose; a proposal takes over what did best."""
 
 
 def weighed(facts: Situation, draft: Proposal, held: Sequence[Score]) -> Proposal:
-    """A proposal with what was measured of its kind, and its place moved by that."""
-    approach = APPROACH.get(draft.key)
-    found = None if approach is None else finding(facts.ground, facts.task.per_class, approach, held)
-    said = told(found, draft) if found is not None else Reason(f"Its gain over the loop is {NOT_MEASURED}.")
-    lead = None if found is None else found.lead
+    """A proposal with what was measured of its kind: its place moved, its choices those that did best."""
+    known = draft.key in APPROACHES
+    found = finding(facts.ground, facts.task.per_class, draft.key, held) if known else None
+    if found is None:
+        nothing = Reason(f"Whether it passes the instant loop is {NOT_MEASURED}.")
+        return replace(draft, reasons=(*draft.reasons, nothing))
+    lead = found.lead
     moved = 0.0 if lead is None else max(-0.25, min(0.5, lead / 10))
-    return replace(draft, reasons=(*draft.reasons, said), score=draft.score + moved, found=found)
+    best = _as_measured(draft, found)
+    return replace(best, reasons=(*best.reasons, told(found)), score=draft.score + moved, found=found)
 
 
-def told(found: Finding, draft: Proposal) -> Reason:
+def _as_measured(draft: Proposal, found: Finding) -> Proposal:
+    """The draft with the method, transfer and warm start of the best figure of its kind."""
+    method = draft.method if draft.key == "warm" else found.score.method
+    chosen = HOW.get(found.score.how)
+    fusion = dict(draft.fusion) if chosen is None else chosen
+    if (method, fusion) == (draft.method, dict(draft.fusion)):
+        return draft
+    config = draft.method_config if method == draft.method else {}
+    kept = tuple(reason for reason in draft.reasons if not reason.choice)
+    return replace(draft, method=method, method_config=config, fusion=fusion, reasons=kept)
+
+
+def told(found: Finding) -> Reason:
     """A figure from a set like the project's, beside the instant loop's there."""
     row = found.score
-    method = "" if row.method == draft.method else f" ({row.method})"
-    text = f"On {row.ground} with {row.per_class:g} labels a class{method} it reached {row.accuracy:.0f} %"
-    if found.instant is not None:
-        text += f", the instant loop {found.instant:.0f} %"
-    return Reason(text + ".", row.source)
+    which = ", ".join(part for part in (row.how, row.method) if part)
+    text = f"On {row.ground} with {row.per_class:g} labels a class the best of its kind ({which}) reached "
+    beside = "" if found.instant is None else f", the instant loop {found.instant:.0f} %"
+    return Reason(f"{text}{row.accuracy:.0f} %{beside}.", row.source)
 
 
 def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | None:
@@ -127,6 +158,13 @@ def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | N
                 EFFICIENCY,
             )
     return None
+
+
+def _brief(proposal: Proposal) -> Proposal:
+    """Beyond three reasons, those for a single choice are left out."""
+    if len(proposal.reasons) <= 3:
+        return proposal
+    return replace(proposal, reasons=tuple(reason for reason in proposal.reasons if not reason.choice))
 
 
 def _dealt(facts: Situation, proposal: Proposal) -> Proposal:

@@ -50,7 +50,7 @@ def _pretrained(facts: Situation) -> Proposal | None:
                 if facts.photographs
                 else f"{_labels(task)}, {facts.items:,} {kind} of {facts.side} px."
             ),
-            Reason(f"{why} ({NOT_MEASURED} against other transfers)."),
+            Reason(f"{why} ({NOT_MEASURED} against other transfers).", choice=True),
         ),
         minutes=_minutes(facts, budget, "efficientnet_lite0"),
         score=0.8 if facts.photographs else 0.25,
@@ -78,7 +78,7 @@ def _consistency(facts: Situation) -> Proposal | None:
                 f"{facts.items - task.labels:,} images without a label stand beside {task.labels:,} with "
                 "one: the network learns to say of a distorted image what it says of the plain one."
             ),
-            Reason(f"{rule} ({NOT_MEASURED})."),
+            Reason(f"{rule} ({NOT_MEASURED}).", choice=True),
         ),
         minutes=_minutes(facts, budget, network),
         score=0.6,
@@ -140,7 +140,8 @@ def _features(facts: Situation) -> Proposal | None:
                     if method == "fixmatch"
                     else "soft targets (UDA) keep what a hard answer would throw away"
                 )
-                + f" ({NOT_MEASURED} against other methods)."
+                + f" ({NOT_MEASURED} against other methods).",
+                choice=True,
             ),
         ),
         minutes=_minutes(facts, budget, ""),
@@ -170,7 +171,7 @@ def _contrastive(facts: Situation) -> Proposal | None:
             ),
             Reason(
                 f"Made for 4 to 50 labels a class; here {task.per_class:.0f}. It reads the raw texts, "
-                f"slowly on a processor ({NOT_MEASURED})."
+                "slowly on a processor."
             ),
         ),
         minutes=_minutes(facts, budget, "minilm"),
@@ -192,7 +193,7 @@ def _finetuned(facts: Situation) -> Proposal | None:
         reasons=(
             Reason(
                 f"{_labels(task)}: with tens of labels a class the transformer may learn what its features "
-                f"lack; with fewer it mostly keeps what it knew ({NOT_MEASURED})."
+                "lack; with fewer it mostly keeps what it knew."
             ),
         ),
         minutes=_minutes(facts, budget, "minilm"),
@@ -217,7 +218,7 @@ def _warm(facts: Situation) -> Proposal | None:
             Reason(
                 f"No packaged network knows images like these ({facts.side} px"
                 f"{', grey' if not facts.colour else ''}), and {facts.items:,} of them are enough to learn "
-                f"from (SimCLR; {NOT_MEASURED})."
+                "from."
             ),
             Reason(f"{budget:g} min leave time for a warm start of three and the method after it."),
         ),

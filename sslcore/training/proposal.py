@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sslcore.training.evidence import Finding, Ground
+from sslcore.training.evidence import Finding
+from sslcore.training.measured import Ground
 
 PHOTOGRAPH = 48
 """Pixels from which on colour images count as photographs."""
@@ -97,10 +98,17 @@ class Situation:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a recipe is proposed; ``source`` is where the figure stands, empty where nothing was measured."""
+    """Why a recipe is proposed.
+
+    Args:
+        text: A sentence.
+        source: Where its figure stands; empty where nothing was measured.
+        choice: Whether it speaks for one choice of the recipe, and falls with it.
+    """
 
     text: str
     source: str = ""
+    choice: bool = False
 
 
 @dataclass(frozen=True)
