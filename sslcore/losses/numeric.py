@@ -3,7 +3,9 @@
 Huber's loss (1964, doi:10.1214/aoms/1177703732) on numbers brought to mean 0 and spread 1, so that a task in
 thousands does not drown one in tenths and a slip of the keyboard costs its distance, not the square of it.
 From unlabelled items: two views of an item get the same number (Laine & Aila 2017, arXiv:1610.02242), the
-harder one learning from the easier; there is no confidence to ask of a number.
+harder one learning from the easier; there is no confidence to ask of a number. Compared is where an item
+stands among those of the batch, not the number itself: that is had most cheaply by numbers that all shrink
+towards the mean, and the targets shrink with them (measured: twice the error of no such loss at all).
 """
 
 from __future__ import annotations
@@ -32,16 +34,23 @@ def masked_huber(value_B: Tensor, target_B: Tensor) -> Tensor:
 
 
 def same_number(value_U: Tensor, target_U: Tensor) -> Tensor:
-    """Mean Huber loss of one view's numbers to the other's.
+    """Mean Huber loss of one view's numbers to the other's, each in spreads from its batch's mean.
 
     Args:
         value_U: Of the harder view.
         target_U: Of the easier one, without gradient.
 
-    >>> same_number(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0])).item()
-    0.25
+    >>> same_number(torch.tensor([1.0, 3.0]), torch.tensor([10.0, 20.0])).item() < 1e-6
+    True
+    >>> round(same_number(torch.tensor([3.0, 1.0]), torch.tensor([10.0, 20.0])).item(), 2)
+    1.5
     """
-    return F.huber_loss(value_U, target_U)
+    return F.huber_loss(_standing(value_U), _standing(target_U))
+
+
+def _standing(value_U: Tensor) -> Tensor:
+    centred_U = value_U - value_U.mean()
+    return centred_U / (centred_U.square().mean() + 1e-6).sqrt()
 
 
 def scale_of(target_N: Tensor) -> tuple[float, float]:

@@ -33,12 +33,14 @@ class Batch:
         label_TB: Their labels, one row per task, ``-1`` where a task has none.
         views: Views of unlabelled items by name: "weak", "weak_2", "strong", "strong_2".
         row_U: Which items of the set the unlabelled ones are.
+        valued: Items of tasks that are learned beside the method.
     """
 
     labelled_B: Tensor
     label_TB: Tensor
     views: Mapping[str, Tensor]
     row_U: Tensor
+    valued: Any = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ class Method(ABC):
             A scalar a task (labelled, plus the weighted unlabelled one), a scalar beside them, and what
             the step tells.
         """
+        from sslcore.losses.ordinal import masked_order_distance
+
         seen_T = self.look(model, batch, at, rng)
         zero = seen_T[0].logits["labelled"].new_zeros(())
         supervised, unlabelled = zero, zero
@@ -195,6 +199,8 @@ class Method(ABC):
         labels: list[Tensor] = []
         for task, seen in enumerate(seen_T):
             loss = self.supervised(task, seen, batch, at)
+            if self.tasks[task].kind == "ordinal":  # a wrong class costs more the farther off it is
+                loss = loss + masked_order_distance(seen.logits["labelled"], batch.label_TB[task])
             supervised = supervised + loss.detach()
             term = self.unlabelled(task, seen, batch, at)
             if term is not None:

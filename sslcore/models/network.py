@@ -7,6 +7,7 @@ ran in, because softmax thresholds near 1 do not survive bfloat16.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -129,6 +130,16 @@ class Network(nn.Module):
     def classify_by(self, heads: nn.ModuleList, feature_BD: Tensor) -> list[Tensor]:
         """Logits of other heads of the same shapes, each on the features of its task."""
         return [head(feature_BD[:, part]).float() for head, part in zip(heads, self.slices, strict=True)]
+
+    def of_first(self, tasks: int) -> Network:
+        """The same network, all weights shared, as if it had the first tasks' heads alone."""
+        if tasks == len(self.heads):
+            return self
+        part = copy.copy(self)
+        part._modules = dict(self._modules)
+        part.heads = nn.ModuleList(list(self.heads)[:tasks])
+        part.slices = self.slices[:tasks]
+        return part
 
     def forward(self, view_B: Tensor) -> list[Tensor]:
         """Logits ``BC`` of each task for a batch of views."""

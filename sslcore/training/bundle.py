@@ -50,19 +50,21 @@ def save_bundle(
         DataError: Class names that do not fit the model's outputs.
     """
     tasks = []
-    for name, head in zip(predictor.tasks, predictor.network.heads, strict=True):
+    made_by = predictor.network.made_by
+    kinds = made_by.get("kinds") or ["single"] * len(predictor.tasks)
+    for name, head, kind in zip(predictor.tasks, predictor.network.heads, kinds, strict=True):
         names = list(classes.get(name, ()))
-        if len(names) != head.out_features:
+        outputs = 0 if kind == "numeric" else head.out_features  # a number has no classes
+        if len(names) != outputs:
             raise DataError(
-                f"Task {name!r} of the model has {head.out_features} outputs. "
-                f"Received: {len(names)} class names."
+                f"Task {name!r} of the model has {outputs} outputs. Received: {len(names)} class names."
             )
         tasks.append({"name": name, "classes": names})
     weights = {
         name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in predictor.network.state_dict().items()
     }
-    labels = {"format": FORMAT, "tasks": tasks, "network": predictor.network.made_by}
+    labels = {"format": FORMAT, "tasks": tasks, "network": made_by}
     # the weights come last: a bundle with weights is a whole one
     write_whole(folder / "labels.json", _json(labels))
     write_whole(folder / "preprocess.json", _json(predictor.preprocess.as_dict()))

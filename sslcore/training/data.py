@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sslcore.errors import DataError
+from sslcore.models import TaskShape
 from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
 
 TRAINABLE_KINDS = ("single", "ordinal")
-"""Task kinds the deep loop trains: one class per item."""
+"""Task kinds that methods learn: one class per item."""
+VALUED_KINDS = ("multiple", "numeric")
+"""Task kinds that are learned beside the method: several classes, or a number."""
 
 
 def _no_rows() -> IntArray:
@@ -27,11 +30,16 @@ class TaskLabels:
 
     Args:
         name: The task's name.
-        kind: "single" or "ordinal"; other kinds are left out of a deep run.
-        classes: How many classes there are.
-        label_N: Class indices, ``-1`` where there is none or where it must not be trained on.
+        kind: "single", "ordinal", "multiple" or "numeric".
+        classes: How many classes there are; 0 for a number.
+        label_N: Class indices, ``-1`` where there is none or where it must not be trained on. Of the kinds
+            that have no single class: 0 where there is an answer, else ``-1``.
         audit_row_A: Rows of the audit split; never trained on in any way.
         audit_label_A: Their labels.
+        value_N: Of several choices 1 or 0 a class (``NC``, NaN where nobody said), of numbers the number
+            (``N``, NaN likewise).
+        audit_value_A: The same of the audit rows.
+        weight: What the user weighs the task's loss.
     """
 
     name: str
@@ -40,9 +48,15 @@ class TaskLabels:
     label_N: IntArray
     audit_row_A: IntArray = field(default_factory=_no_rows)
     audit_label_A: IntArray = field(default_factory=_no_rows)
+    value_N: FloatArray | None = None
+    audit_value_A: FloatArray | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         where = f"Task {self.name!r}"
+        if self.kind in VALUED_KINDS:
+            self._check_values(where)
+            return
         if self.classes < 1:
             raise DataError(f"{where} must have at least one class. Received: {self.classes}.")
         if len(self.audit_row_A) != len(self.audit_label_A):
@@ -56,6 +70,22 @@ class TaskLabels:
                     f"{where}: {name} must hold class indices from 0 to {self.classes - 1}, or -1. "
                     f"Received: {values.min()} to {values.max()}."
                 )
+
+    def _check_values(self, where: str) -> None:
+        wanted = (len(self.label_N), self.classes) if self.kind == "multiple" else (len(self.label_N),)
+        if self.value_N is None and not (np.asarray(self.label_N) >= 0).any():
+            return  # nothing is labelled: the task is left out
+        shape = None if self.value_N is None else self.value_N.shape
+        if shape != wanted or (self.kind == "multiple" and self.classes < 1):
+            raise DataError(
+                f"{where} is of the kind {self.kind!r} and must have values of the shape {wanted}, with at "
+                f"least one class where it has classes. Received: {shape}."
+            )
+
+    @property
+    def shape(self) -> TaskShape:
+        """The task as networks and methods see it."""
+        return TaskShape(self.name, self.classes, self.kind, self.weight)
 
 
 @dataclass(frozen=True)
@@ -128,10 +158,20 @@ class TrainingData:
         return 0
 
     def trainable(self) -> list[TaskLabels]:
-        """The tasks that the deep loop can train and that have a label to learn from."""
-        excluded_N = np.zeros(len(self), dtype=bool) if self.excluded_N is None else self.excluded_N
+        """The tasks that methods learn and that have a label to learn from."""
+        return self._with_labels(TRAINABLE_KINDS)
+
+    def valued(self) -> list[TaskLabels]:
+        """The tasks that are learned beside the method and that have an answer to learn from."""
+        return self._with_labels(VALUED_KINDS)
+
+    def _with_labels(self, kinds: Sequence[str]) -> list[TaskLabels]:
+        free_N = np.ones(len(self), dtype=bool) if self.excluded_N is None else ~self.excluded_N
+        for task in self.tasks:
+            if task.kind in VALUED_KINDS:  # these are not dealt by the pool, which would say so
+                free_N[task.audit_row_A] = False
         return [
             task
             for task in self.tasks
-            if task.kind in TRAINABLE_KINDS and ((np.asarray(task.label_N) >= 0) & ~excluded_N).any()
+            if task.kind in kinds and ((np.asarray(task.label_N) >= 0) & free_N).any()
         ]

@@ -17,7 +17,7 @@ from sslcore.training.preprocess import Preprocess
 
 
 class Predictor:
-    """Raw items in, probabilities per task out.
+    """Raw items in, probabilities per task out; of numeric tasks the number.
 
     Args:
         network: The trained network.
@@ -43,7 +43,7 @@ class Predictor:
         self._views = preprocess.views(self.device)
 
     def predict_proba(self, items: IntArray | FloatArray | Sequence[str]) -> dict[str, FloatArray]:
-        """Probabilities ``NC`` (float32) of each task for raw items.
+        """Probabilities ``NC`` (float32) of each task for raw items; of numeric tasks numbers ``N1``.
 
         Args:
             items: uint8 images (N x H x W, N x X x H x W or N x H x W x X, of any size), texts, or features:
@@ -65,7 +65,7 @@ class Predictor:
             part = torch.from_numpy(np.array(prepared[start : start + batch])).to(self.device)
             logits, feature_BD = self.forward(part)
             for task, logits_BC in zip(self.tasks, logits, strict=True):
-                proba[task].append(logits_BC.softmax(1).cpu().numpy())
+                proba[task].append(self.answer(task, logits_BC).cpu().numpy())
             features.append(feature_BD.half().cpu().numpy())
         width = self.network.backbone.width
         joined: dict[str, FloatArray] = {}
@@ -73,6 +73,18 @@ class Predictor:
             none = np.zeros((0, int(head.out_features)), dtype=np.float32)  # type: ignore[arg-type]
             joined[task] = np.concatenate([none, *proba[task]])
         return joined, np.concatenate(features) if features else np.zeros((0, width), dtype=np.float16)
+
+    def answer(self, task: str, logits_BC: Tensor) -> Tensor:
+        """What a head's outputs say: one class, each class by itself, or a number in its own unit."""
+        place = self.tasks.index(task)
+        made_by = self.network.made_by
+        kind = made_by["kinds"][place] if "kinds" in made_by else "single"
+        if kind == "multiple":
+            return logits_BC.sigmoid()
+        if kind == "numeric":
+            mean, spread = made_by["scales"][place]
+            return logits_BC * spread + mean
+        return logits_BC.softmax(1)
 
     @torch.no_grad()
     def forward(self, prepared_B: Tensor) -> tuple[list[Tensor], Tensor]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from sslcore.augment.dice import Dice
 from sslcore.errors import TrainingError
 from sslcore.methods import METHODS
 from sslcore.methods.base import Batch, Diagnostics, Method, Moment
-from sslcore.models import TaskShape
 from sslcore.models.network import Backbone, Network, build_network
 from sslcore.multitask.base import Balancing, Sharing
 from sslcore.pretraining import WARM_STARTS
@@ -52,6 +52,7 @@ from sslcore.training.sizing import settle
 from sslcore.training.snapshot import CHECKPOINT
 from sslcore.training.step import Descent, Losses
 from sslcore.training.tally import Tally
+from sslcore.training.valued import Valued, audit_figures
 from sslcore.training.warming import Warming
 from sslcore.transfer.base import Source, Transfer, split_decay
 
@@ -104,10 +105,10 @@ class _Run:
         self.began = self.loop_began = time.monotonic()
         self.loop_step = 0
         config = recipe.train_config
-        self.tasks = data.trainable()
-        if not self.tasks:
+        self.tasks, valued = data.trainable(), data.valued()
+        if not self.tasks and not valued:
             raise TrainingError(
-                "There is nothing to train on: no single-choice task has a label outside the audit split. "
+                "There is nothing to train on: no task has a label outside the audit split. "
                 "Label at least one item of each class, then start the run again."
             )
         self.device = self.fleet.device(choose_device(config.device))
@@ -116,15 +117,16 @@ class _Run:
             config.precision, self.device, convolutions=self.preprocess.kind == "image"
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
-        self.shapes = [TaskShape(task.name, task.classes, task.kind) for task in self.tasks]
+        self.shapes = [task.shape for task in self.tasks]
         entry = METHODS[recipe.method]
         self.method: Method = entry.value(recipe.method_config, self.shapes, len(data))
-        self.balancing: Balancing = recipe.build("balancing", self.shapes)
+        self.all_shapes = [*self.shapes, *(task.shape for task in valued)]
+        self.balancing: Balancing = recipe.build("balancing", self.all_shapes)
         self.transfer: Transfer = recipe.build("transfer")
         self.sharing: Sharing = recipe.build("sharing")
         self.pool = Pool(
             data,
-            self.tasks,
+            self.tasks or valued,  # where methods have nothing to learn, items are dealt all the same
             self.preprocess,
             sizes=(config.batch, config.batch * config.unlabelled_ratio),
             seed=recipe.seed,
@@ -132,6 +134,8 @@ class _Run:
             fleet=self.fleet,
             balanced=config.balanced_batches,
         )
+        share = max(1, config.batch // len(self.all_shapes))
+        self.valued = Valued(valued, self.pool.free_row_U, share=share, seed=recipe.seed)
         self.no_row_U = torch.zeros(0, dtype=torch.long, device=self.device)
         self.method_views = self.method.views if len(self.pool.free_row_U) else []
         # one for this step and one for the next, which may be under way
@@ -166,12 +170,13 @@ class _Run:
     def _network(self) -> Network:
         torch.manual_seed(self.recipe.seed)
         network = build_network(
-            self.preprocess.backbone, self.preprocess.spec(), self.shapes, trunk=self.sharing.trunk
+            self.preprocess.backbone, self.preprocess.spec(), self.all_shapes, trunk=self.sharing.trunk
         )
         network.made_by = {
             "sharing": self.recipe.sharing,
             "sharing_config": self.recipe.sharing_config.as_dict(),
-            "kinds": [shape.kind for shape in self.shapes],
+            "kinds": [shape.kind for shape in self.all_shapes],
+            "scales": [None] * len(self.shapes) + self.valued.scales,
         }
         if self.preprocess.kind == "image":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -199,11 +204,11 @@ class _Run:
             self.network.warm = self.recipe.warm_start != "none"
             self.transfer.prepare(self.network)
         self.method.own.clear()
-        self.method.build(self.network)
+        self.method.build(self.network.of_first(len(self.tasks)))
         for part in (self.method, self.balancing, self.transfer):
             part.to(self.device)
         self.average = AveragedNetwork(self.network, config.ema)
-        names = [task.name for task in self.tasks]
+        names = [shape.name for shape in self.all_shapes]
         self.predictor = Predictor(self.average.network, self.preprocess, names, precision=self.precision)
         self.optimiser, self.rate = self._optimiser()
         self.descent = Descent(
@@ -213,7 +218,7 @@ class _Run:
             view_B = self.pool.views.plain(self.pool.fetch(self.pool.free_row_U[:8]))
             failed = compile_backbone(self.network, view_B, self.precision)
             self.notes += [failed] if failed else []
-        self.losses = Losses(self.network, self.method, self.sharing, self.transfer)
+        self.losses = Losses(self.network, self.method, self.sharing, self.transfer, self.valued)
         self.trained: tuple[bool, ...] = ()
         self.forward: torch.nn.Module = self.losses
 
@@ -254,7 +259,11 @@ class _Run:
         """The batch of a step and the dice it was made with, at the place where the method goes on."""
         dice = self.dice[step % 2]
         dice.turn(step)
-        return self.pool.batch(step, self.method_views, dice), dice
+        batch = self.pool.batch(step, self.method_views, dice)
+        if len(self.valued):
+            row_U = batch.row_U.cpu().numpy()
+            batch = replace(batch, valued=self.valued.batch(step, self.pool, dice, row_U))
+        return batch, dice
 
     def _works_ahead(self) -> bool:
         """Whether a thread makes the next batch: where the device would wait for the host's memory.
@@ -475,15 +484,27 @@ class _Run:
         weight_T = self.balancing.weights()
         for index, task in enumerate(self.tasks):
             told = [*self.tally.of_task(index), *self.evaluation.of_task(index)]
-            if weight_T is not None and len(self.tasks) > 1:
+            if weight_T is not None and len(self.all_shapes) > 1:
                 told.append(("task_weight", float(weight_T[index])))
             self._tell(task.name, told)
+        self._look_at_valued(weight_T)
         self.tally.clear()
         self._keep_best()
         self._show(self.step, self.method.picture)
         rate = (self.step - self.loop_step) / max(now - self.loop_began, 1e-9)
         self.budget.measure(self.step, self.elapsed(), rate)
         self.reporter.progress(self.step, self.budget.total)
+
+    def _look_at_valued(self, weight_T: Tensor | None) -> None:
+        """Figures of the tasks beside the method: there is no class to collapse to."""
+        for index, task in enumerate(self.valued.tasks, len(self.tasks)):
+            row_A = np.asarray(task.audit_row_A)
+            told = audit_figures(task, self._proba(index, row_A).cpu().numpy()) if len(row_A) else []
+            if weight_T is not None and len(self.all_shapes) > 1:
+                told.append(("task_weight", float(weight_T[index])))
+            for metric, value in told:
+                self.reporter.metric(self.step, metric, value, task=task.name)
+                self.metrics.setdefault(metric, {})[task.name] = value
 
     def _tell(self, task: str, figures: list[tuple[str, float]]) -> None:
         """Figures of a task, and what they say of a collapse."""
@@ -516,12 +537,13 @@ class _Run:
             write_pictures(self.folder, step, picture(rng))
 
     def _proba(self, index: int, row_A: IntArray) -> Tensor:
-        many = self.preprocess.at_once
+        """What a task's head says of rows, as the predictor would say it."""
+        many, name = self.preprocess.at_once, self.all_shapes[index].name
         parts = [
-            self.predictor.forward(self.pool.fetch(row_A[start : start + many]))[0][index].softmax(1)
+            self.predictor.forward(self.pool.fetch(row_A[start : start + many]))[0][index]
             for start in range(0, len(row_A), many)
         ]
-        return torch.cat(parts)
+        return self.predictor.answer(name, torch.cat(parts))
 
     def _check_numbers(self) -> None:
         bad = int(self.bad_step)

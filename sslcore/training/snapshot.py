@@ -42,7 +42,7 @@ def save(run: _Run, *, done: bool = False) -> None:
     budget = run.budget if warming is None else warming.budget
     facts = {
         "recipe": run.recipe.as_dict(),
-        "tasks": [[shape.name, shape.classes] for shape in run.shapes],
+        "tasks": [[shape.name, shape.classes] for shape in run.all_shapes],
         "items": len(run.data),
         "phase": "warm" if warming is not None else "done" if done else "learn",
         "step": run.step if warming is None else warming.step,
@@ -115,7 +115,7 @@ def load(run: _Run) -> None:
 def _refuse_another(run: _Run, facts: dict[str, Any]) -> None:
     here: dict[str, Any] = {
         "recipe": run.recipe,
-        "tasks": [[shape.name, shape.classes] for shape in run.shapes],
+        "tasks": [[shape.name, shape.classes] for shape in run.all_shapes],
         "items": len(run.data),
         "preprocess": Preprocess.parse(json.loads(json.dumps(run.preprocess.as_dict()))),
     }

@@ -9,6 +9,7 @@ factor enters on the way back, or a balancing that looks at losses would weigh t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from sslcore.methods.base import Batch, Diagnostics, Method, Moment
 from sslcore.models.network import Network
 from sslcore.multitask.base import Balancing, Sharing
+from sslcore.training.valued import Valued
 from sslcore.transfer.base import Transfer
 
 
@@ -28,23 +30,53 @@ class Losses(nn.Module):
         method: What is learned of the batch.
         sharing: May pull on the trunk's weights.
         transfer: May pull on all weights, and draw items of its own.
+        valued: Tasks that are learned beside the method; their losses come last.
     """
 
-    def __init__(self, network: Network, method: Method, sharing: Sharing, transfer: Transfer) -> None:
+    def __init__(
+        self,
+        network: Network,
+        method: Method,
+        sharing: Sharing,
+        transfer: Transfer,
+        valued: Valued | None = None,
+    ) -> None:
         super().__init__()
         self.network, self.own = network, method.own
         self._method, self._sharing, self._transfer = method, sharing, transfer
+        self._valued = valued
 
     def forward(
         self, batch: Batch, at: Moment, rng: torch.Generator
     ) -> tuple[list[Tensor], Tensor, Diagnostics]:
         """The loss of each task, what is learned beside them, and what the step tells."""
         drawn = self._transfer.loss(self.network, at)
-        loss_T, beside, told = self._method.losses(self.network, batch, at, rng)
+        loss_T, beside, told = self._of_method(batch, at, rng)
+        if self._valued is not None and batch.valued is not None:
+            more_T, labelled, unlabelled = self._valued.losses(
+                self.network, batch.valued, done=at.done, weight=self._method.weight
+            )
+            loss_T = [*loss_T, *more_T]
+            told = replace(
+                told,
+                loss_labelled=told.loss_labelled + labelled,
+                loss_unlabelled=told.loss_unlabelled + unlabelled,
+            )
         penalties = (self._sharing.penalty(self.network.backbone), self._transfer.penalty(self.network))
         for more in (drawn, *penalties):
             beside = beside if more is None else beside + more
         return loss_T, beside, told
+
+    def _of_method(
+        self, batch: Batch, at: Moment, rng: torch.Generator
+    ) -> tuple[list[Tensor], Tensor, Diagnostics]:
+        """What the method makes of its tasks; it sees no other heads."""
+        count = len(self._method.tasks)
+        if not count:
+            zero = torch.zeros((), device=batch.labelled_B.device)
+            return [], zero, Diagnostics(zero, zero, zero)
+        at = replace(at, teacher=at.teacher.of_first(count))
+        return self._method.losses(self.network.of_first(count), batch, at, rng)
 
 
 class _Larger(torch.autograd.Function):

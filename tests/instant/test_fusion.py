@@ -103,3 +103,8 @@ def test_each_item_is_left_out_of_its_own_counts():
         lift_CB = lifts(co_occurrence(label_L[rest], belief_LB[rest], 3), prior_B, 0.7)
         by_hand = np.log(asked_LB[row] @ lift_CB[label_L[row]])
         assert found_LC[row, label_L[row]] == pytest.approx(by_hand)
+        other = (label_L[row] + 1) % 3
+        own = label_L == other
+        fewer_CB = co_occurrence(label_L, belief_LB, 3)[[other]] * (own.sum() - 1) / own.sum()
+        by_hand = np.log(asked_LB[row] @ lifts(fewer_CB, prior_B, 0.7)[0])
+        assert found_LC[row, other] == pytest.approx(by_hand)
