@@ -1,45 +1,47 @@
 """What the training loop costs over one written by hand: FixMatch, batch 16, mu 7, 32 pixels, three channels.
 
-``python benchmarks/engine.py [--quick] [--json] [--threads N]``. Both loops use the same network, views,
-optimiser and precision; the bare one sums no figures, clips nothing and knows one task and one method.
-They take turns of a few steps in one process and the median over the turns counts, because others use this
-machine too. ``ratio_to_bare`` is steps a second of the engine over those of the bare loop, the worst of the
-networks; the target is an overhead of at most 10 %. ``--quick``: the small network only.
+``python benchmarks/engine.py [--quick] [--json] [--threads N] [--ahead] [--usb FOLDER]``. Both loops use the
+same network, views, optimiser and precision; the bare one sums no figures, clips nothing and knows one task
+and one method. They take turns of a few steps in one process and the median over the turns counts, because
+others use this machine too. ``ratio_to_bare`` is steps a second of the engine over those of the bare loop,
+the worst of the networks; the target is an overhead of at most 10 %. Peak memory is that of each loop alone
+in a process of its own, less what the same process held before its first step. ``--quick``: the small network
+only.
+
+``--ahead`` also measures a thread that makes the next batch meanwhile. ``--usb FOLDER`` also runs USB
+(``pip install --no-deps --target FOLDER semilearn``) with its own views and loaders on the same images: what
+it imports for audio, logging and downloads and is not there is replaced by blanks, its copies to CUDA are
+left out, and nothing else of it is changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout
+
 from sslcore.augment.dice import Dice
 from sslcore.models.network import build_network
 from sslcore.training.data import TaskLabels, TrainingData
 from sslcore.training.recipe import Recipe
+from sslcore.training.report import Silent
 from sslcore.training.run import _Run
 
 BATCH, MU, SIZE, CLASSES, ITEMS = 16, 7, 32, 10, 2000
 TARGET_OVERHEAD = 0.10
-
-
-class Silent:
-    def metric(self, step: int, name: str, value: float, *, task: str | None = None) -> None: ...
-
-    def progress(self, done: float, total: float, *, note: str = "") -> None: ...
-
-    def should_cancel(self) -> bool:
-        return False
 
 
 def bare_step(run: _Run) -> Callable[[], None]:
@@ -93,39 +95,86 @@ def make_run(backbone: str, folder: Path) -> _Run:
     return _Run(recipe, data, Silent(), folder)
 
 
-def duel(backbone: str, *, turns: int, steps: int) -> dict[str, float]:
+def took(step: Callable[[], None], steps: int, device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(steps):
+        step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / steps
+
+
+def duel(backbone: str, *, turns: int, steps: int, ahead: bool, usb: Path | None) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         run = make_run(backbone, Path(folder))
-        loops = {"engine": run._step, "bare": bare_step(run)}
+        loops: dict[str, Callable[[], None]] = {"engine": run._step, "bare": bare_step(run)}
+        if ahead:
+            other = make_run(backbone, Path(folder))
+            other.batches.start()
+            loops["ahead"] = other._step
+        if usb is not None:
+            from benchmarks.usb import usb_step
 
-        def took(step: Callable[[], None]) -> float:
-            if run.device.type == "cuda":
-                torch.cuda.synchronize()
-            start = time.perf_counter()
-            for _ in range(steps):
-                step()
-            if run.device.type == "cuda":
-                torch.cuda.synchronize()
-            return (time.perf_counter() - start) / steps
-
+            loops["usb"] = usb_step(usb, backbone, run.pool.prepared, folder)
         for step in loops.values():
-            took(step)
-        seconds: dict[str, list[float]] = {"engine": [], "bare": []}
+            took(step, min(steps, 2), run.device)
+        seconds: dict[str, list[float]] = {name: [] for name in loops}
         for turn in range(turns):
-            for name in ("engine", "bare") if turn % 2 else ("bare", "engine"):
-                seconds[name].append(took(loops[name]))
-        engine, bare = (statistics.median(seconds[name]) for name in ("engine", "bare"))
+            names = list(loops) if turn % 2 else list(reversed(loops))
+            for name in names:
+                seconds[name].append(took(loops[name], steps, run.device))
         start = time.perf_counter()
         for index in range(steps):
-            run.pool.batch(index, run.method_views, run.dice)
+            run.pool.batch(index, run.method_views, run.dice[0])
         data = (time.perf_counter() - start) / steps
-    ratio = statistics.median(b / e for b, e in zip(seconds["bare"], seconds["engine"], strict=True))
-    return {
-        "engine_steps_per_second": 1 / engine,
-        "bare_steps_per_second": 1 / bare,
-        "ratio_to_bare": ratio,
-        "data_share": data / engine,
+        if ahead:
+            other.batches.close()
+
+    def ratio(name: str) -> float:
+        return statistics.median(b / e for b, e in zip(seconds[name], seconds["engine"], strict=True))
+
+    row = {
+        "engine_steps_per_second": 1 / statistics.median(seconds["engine"]),
+        "bare_steps_per_second": 1 / statistics.median(seconds["bare"]),
+        "ratio_to_bare": ratio("bare"),
+        "data_share": data / statistics.median(seconds["engine"]),
     }
+    if ahead:
+        row["ratio_of_ahead"] = 1 / ratio("ahead")
+    if usb is not None:
+        row |= {"usb_steps_per_second": 1 / statistics.median(seconds["usb"]), "ratio_to_usb": ratio("usb")}
+    return row
+
+
+def peak_of(loop: str, backbone: str) -> int:
+    """MB that a loop needs beyond its start, measured where nothing else was."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = make_run(backbone, Path(folder))
+        step = run._step if loop == "engine" else bare_step(run)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far, that of importing, is forgotten
+        before = held("VmRSS")
+        for _ in range(3):
+            step()
+        if run.device.type == "cuda":
+            return round(torch.cuda.max_memory_allocated() / 2**20)
+        return round((held("VmHWM") - before) / 1024)
+
+
+def held(what: str) -> int:
+    """kB of this process by the kernel's own account."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what))
+
+
+def memory(backbone: str, threads: int) -> dict[str, float]:
+    found = {}
+    for loop in ("engine", "bare"):
+        command = [sys.executable, __file__, "--alone", loop, backbone, "--threads", str(threads)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found[f"{loop}_memory_mb"] = float(done.stdout)
+    return found
 
 
 def main() -> int:
@@ -135,30 +184,42 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="the small network only, fewer turns")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument("--ahead", action="store_true", help="also measure batches made by a thread")
+    parser.add_argument("--usb", type=Path, default=None, help="folder that semilearn was installed into")
+    parser.add_argument("--networks", nargs="+", default=None, help="only these")
+    parser.add_argument("--alone", nargs=2, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    if options.alone:
+        print(peak_of(*options.alone))
+        return 0
     plan = (
         {"small_cnn": (9, 5)}
         if options.quick
         else {"small_cnn": (15, 8), "wrn_16_2": (7, 2), "wrn_28_2": (5, 1)}
     )
-    rows = {name: duel(name, turns=turns, steps=steps) for name, (turns, steps) in plan.items()}
-    print(f"{'network':<12}{'engine steps/s':>16}{'bare steps/s':>14}{'ratio':>8}{'data share':>12}")
+    rows: dict[str, dict[str, Any]] = {}
+    for name, (turns, steps) in plan.items():
+        if options.networks and name not in options.networks:
+            continue
+        usb = options.usb if name == "wrn_28_2" or options.quick else None  # USB knows no smaller network
+        rows[name] = duel(name, turns=turns, steps=steps, ahead=options.ahead, usb=usb)
+        rows[name] |= memory(name, options.threads)
     for name, row in rows.items():
-        print(
-            f"{name:<12}{row['engine_steps_per_second']:>16.2f}{row['bare_steps_per_second']:>14.2f}"
-            f"{row['ratio_to_bare']:>8.3f}{row['data_share']:>11.1%}"
-        )
+        print(name)
+        for figure, value in row.items():
+            print(f"  {figure:<26}{value:>10.3f}")
     worst = min(row["ratio_to_bare"] for row in rows.values())
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"overhead {1 / worst - 1:.1%} (target at most {TARGET_OVERHEAD:.0%}); memory {memory:.0f} MB")
+    print(f"overhead {1 / worst - 1:.1%} (target at most {TARGET_OVERHEAD:.0%})")
     if options.json:
         told = {
             "ratio_to_bare": round(worst, 4),
             "overhead": round(1 / worst - 1, 4),
             "target_overhead": TARGET_OVERHEAD,
-            "memory_mb": round(memory),
+            "memory_to_bare": max(
+                row["engine_memory_mb"] / max(row["bare_memory_mb"], 1) for row in rows.values()
+            ),
             "device": "cuda" if torch.cuda.is_available() else "cpu",
             "threads": options.threads,
             "networks": rows,
