@@ -2,8 +2,9 @@
 
 Recipe: that of :class:`sslcore.training.recipe.Recipe`, and ``tasks``, the names of the tasks learned.
 The labels are those up to the run's ``labels_upto``, without the audit split's, which only measures;
-flagged items take no part. Into ``runs/<id>/`` go ``proba_<task id>.npy`` (float16, N×C),
-``features.npy`` (float16, N×D), the checkpoint, and the model as a bundle under ``model/``.
+flagged items take no part. Into ``runs/<id>/`` go ``proba_<task id>.npy`` (float16, N×C; of numeric tasks
+``value_<task id>.npy``, float32, N), ``features.npy`` (float16, N×D), the checkpoint, and the model as a
+bundle under ``model/``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sslcore.features.files import write_array
 from sslcore.jobs.images import cached_images, outline
 from sslcore.jobs.job import Job, Stopped
 from sslcore.jobs.kinds import KINDS
+from sslcore.jobs.task_labels import CHOICES, audited, task_labels, trains
 from sslcore.jobs.teachers import teach
 from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store.fold import LabelState, TaskState
@@ -112,16 +114,17 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
     flagged_N = np.zeros(len(states[0].label_N), dtype=bool)
     for state in states:
         flagged_N |= state.flagged_N
-    right = _head_right(job, states)
+    choices = [state for state in states if state.task.kind in CHOICES]
+    right = _head_right(job, choices)
     data = TrainingData(
         modality=store.modality,
-        tasks=[_labels(state) for state in states],
-        key_N=_keys(job, states),
+        tasks=[task_labels(state) for state in states],
+        key_N=_keys(job, choices),
         excluded_N=flagged_N,
         baseline_accuracy={name: float(right_A.mean()) for name, right_A in right.items()} or None,
         baseline_right=right or None,
         encoder="" if recipe.encoder == "none" else recipe.encoder,
-        soft_target=teach(job, states, recipe.transfer_config.teacher)  # type: ignore[attr-defined]
+        soft_target=teach(job, choices, recipe.transfer_config.teacher)  # type: ignore[attr-defined]
         if recipe.transfer == "distil"
         else None,
         **raw,
@@ -159,27 +162,13 @@ class _Reporter:
 def _states(job: Job, names: Sequence[str] | None) -> list[TaskState]:
     state = LabelState(job.store, upto=job.run.labels_upto or None)
     tasks = [job.store.task(name) for name in names] if names else job.store.tasks()
-    held = [state[task.id] for task in tasks if task.classes and task.kind in ("single", "ordinal")]
+    held = [state[task.id] for task in tasks if trains(state[task.id])]
     if not held:
         raise TrainingError(
-            "There is no task to train: background runs learn single-choice and ordinal tasks. "
+            "There is no task to train: a task needs classes, or numbers as answers. "
             "Add one, label some items, and start the run again."
         )
     return held
-
-
-def _labels(state: TaskState) -> Any:
-    from sslcore.training.data import TaskLabels
-
-    audit_A = _audited(state)
-    return TaskLabels(
-        name=state.task.name,
-        kind=state.task.kind,
-        classes=len(state.task.classes),
-        label_N=state.training_label_N,
-        audit_row_A=audit_A,
-        audit_label_A=state.label_N[audit_A],
-    )
 
 
 def _features(job: Job, encoder: str) -> FloatArray:
@@ -215,7 +204,7 @@ def _head_right(job: Job, states: Sequence[TaskState]) -> dict[str, BoolArray]:
     for encoder in (name for name in cache.available() if cache.is_complete(name, n)):
         view = View.load(cache.folder(encoder))
         for state in states:
-            row_A, label_N = _audited(state), state.training_label_N
+            row_A, label_N = audited(state), state.training_label_N
             if len(row_A) < HEAD_LEAST_AUDIT or len(np.unique(label_N[label_N >= 0])) < 2:
                 continue
             loop = InstantLoop([view], classes=len(state.task.classes), seed=0)
@@ -227,19 +216,18 @@ def _head_right(job: Job, states: Sequence[TaskState]) -> dict[str, BoolArray]:
     return best
 
 
-def _audited(state: TaskState) -> IntArray:
-    """Rows of the audit split that have an answer."""
-    return state.audit_row_A[state.label_N[state.audit_row_A] >= 0]
-
-
 def _keep(job: Job, recipe: Recipe, states: Sequence[TaskState], result: TrainingResult) -> dict[str, Any]:
     """Writes predictions, features and model; returns the run's figures."""
     from sslcore.training.bundle import save_bundle
     from sslcore.training.sizing import told
 
     by_name = {state.task.name: state for state in states}
-    for name, proba_NC in result.proba.items():
-        write_array(job.folder / f"proba_{by_name[name].task.id}.npy", proba_NC.astype(np.float16))
+    for name, said in result.proba.items():
+        task = by_name[name].task
+        if task.kind == "numeric":  # a number in its own unit: no probability, and too fine for float16
+            write_array(job.folder / f"value_{task.id}.npy", said[:, 0].astype(np.float32))
+        else:
+            write_array(job.folder / f"proba_{task.id}.npy", said.astype(np.float16))
     if len(result.feature_ND):
         write_array(job.folder / "features.npy", result.feature_ND.astype(np.float16))
     figures = {name: _figures(result.metrics, name) for name in result.proba}
