@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages import shell
+from pages.components.practice import practice_line
 from pages.components.words import duration, percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.formats import FORMATS, Inspection
@@ -46,6 +47,7 @@ def overview(workbench: Workbench) -> None:
     if held.items == 0:
         nothing_yet(workbench)
         return
+    practice_line(workbench)
     labelled = held.tasks[0].labelled if held.tasks else 0
     columns = st.columns([1, 1, 1, 1, 1.4], vertical_alignment="center")
     columns[0].metric("Items", f"{held.items:,}", help="Each is one image or one text.")

@@ -284,11 +284,12 @@ def _advice_text(held: dict[str, Any]) -> str:
         if proposal["run"] is not None:
             lines.append(f"   Run {proposal['run']['id']}: {proposal['run']['status']}")
     if any(row["kind"] in ("run", "ensemble") for row in held["leaderboard"]):
-        lines += ["", "Rank  Accuracy  Model"]
-    for row in held["leaderboard"] if lines and lines[-1].startswith("Rank") else []:
+        lines += ["", f"{'Rank':<5} {'Accuracy':<9} {'Key':<9} Model"]
+    for row in held["leaderboard"] if lines and lines[-1].endswith("Model") else []:
         value = None if row["accuracy"] is None else row["accuracy"]["value"]
-        rank = f"{row['rank']}{'=' if row['tied'] else ''}"
-        lines.append(f"{rank:<5} {_percent(value):<9} {row['title']}")
+        rank = "—" if row["rank"] is None else f"{row['rank']}{'=' if row['tied'] else ''}"
+        key = _percent(row["key_accuracy"])
+        lines.append(f"{rank:<5} {_percent(value):<9} {key:<9} {row['title']}")
     if held.get("started"):
         lines += ["", f"Queued as runs {', '.join(map(str, held['started']))}."]
     return "\n".join(lines)

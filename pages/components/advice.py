@@ -125,7 +125,7 @@ class _Row:
         held = self.held
         measured = "nothing yet" if held.accuracy is None else plural(held.size, f"{held.source} item")
         return {
-            "Rank": f"{held.rank}{' =' if held.tied else ''}",
+            "Rank": "–" if held.rank is None else f"{held.rank}{' =' if held.tied else ''}",
             "Model": ("✓ " if held.adopted else "") + held.title,
             "Accuracy (90 %)": "–" if held.accuracy is None else told(held.accuracy),
             "Key accuracy": percent(held.key_accuracy),
@@ -169,7 +169,7 @@ def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int
     st.markdown("\n".join(f"- {_reason(reason)}" for reason in proposal.reasons))
     tried = bench.advice.tried(tasks, proposal)
     if tried is not None:
-        st.caption(_gave(tried, bench))
+        st.caption(_gave(tried))
     with st.container(horizontal=True):
         words = "Start this" if tried is None else "Start again"
         if st.button(words, key=f"advice:start:{proposal.key}"):
@@ -214,16 +214,17 @@ def _about(minutes: float) -> str:
     return f"{minutes:.0f} min" if minutes >= 1.5 else f"{60 * minutes:.0f} s"
 
 
-def _gave(tried: Tried, bench: Workbench) -> str:
+def _gave(tried: Tried) -> str:
     """What a run of the recipe is at, or what it gave."""
     run, place = tried.run, tried.standing
     if run.status != "done" or place is None:
         return f"Run {run.id}: {run.status}" + (f", {run.share:.0%}" if run.status == "running" else "")
-    accuracy = "not measured yet" if place.accuracy is None else told(place.accuracy)
-    shared = ", shared" if place.tied else ""
-    return f"Run {run.id} gave **{plain(accuracy)}**: rank {place.rank}{shared}" + (
-        " (rough)" if place.rough else ""
-    )
+    key = "" if place.key_accuracy is None else f" · key accuracy {percent(place.key_accuracy)}"
+    if place.accuracy is None:
+        return f"Run {run.id} is done; its accuracy needs audit answers{key}"
+    where = "shared rank" if place.tied else "rank"
+    rough = ", rough" if place.rough else ""
+    return f"Run {run.id} gave **{plain(told(place.accuracy))}**: {where} {place.rank}{rough}{key}"
 
 
 def _start(bench: Workbench, tasks: Sequence[str], proposals: Sequence[Proposal]) -> None:

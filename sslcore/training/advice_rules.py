@@ -53,7 +53,7 @@ def _pretrained(facts: Situation) -> Proposal | None:
             Reason(f"{why} ({NOT_MEASURED} against other transfers).", choice=True),
         ),
         minutes=_minutes(facts, budget, "efficientnet_lite0"),
-        score=0.8 if facts.photographs else 0.25,
+        score=0.8 if facts.photographs else 0.15,
     )
 
 

@@ -45,7 +45,7 @@ class Standing:
     """A model's place among the models of a task.
 
     Attributes:
-        rank: 1 is best; ``tied`` where others share it.
+        rank: 1 is best, None where there is nothing to measure on; ``tied`` where others share it.
         key: ``"instant"``, ``"head"`` or ``"run:7"``.
         kind: ``"instant"``, ``"head"``, ``"run"`` or ``"ensemble"``.
         accuracy: With its 90 % interval; None where there is nothing to measure on.
@@ -57,7 +57,7 @@ class Standing:
         adopted: Whether the task follows it.
     """
 
-    rank: int
+    rank: int | None
     tied: bool
     key: str
     title: str
@@ -118,7 +118,7 @@ class AdviceDesk(Desk):
             tasks=tuple(self._task(self.store.task(name)) for name in tasks),
             side=side,
             colour=colour,
-            encoders=self._encoders(),
+            encoders=self._encoders(tasks),
             pretrained=all(find_spec(package) is not None for package in WEIGHTS[self.bench.modality]),
             device=self._device(),
             cores=os.cpu_count() or 1,
@@ -191,16 +191,17 @@ class AdviceDesk(Desk):
             return -1.0 if found is None else found.accuracy.value
 
         keys = sorted(right, key=accuracy, reverse=True)
-        rank = ranks([right[key] for key in keys])
-        place = dict(zip(keys, rank))
+        measured = [key for key in keys if accuracy(key) >= 0]
+        rank = ranks([right[key] for key in measured])
+        place = dict(zip(measured, rank))
         found = []
         for held in sorted(reports, key=lambda held: keys.index(held.candidate.key)):
             who = held.candidate
             run = runs.get(who.run_id) if who.run_id is not None else None
             found.append(
                 Standing(
-                    rank=place[who.key],
-                    tied=rank.count(place[who.key]) > 1,
+                    rank=place.get(who.key),
+                    tied=rank.count(place.get(who.key, 0)) > 1,
                     key=who.key,
                     title=who.title if run is None or run.kind != KIND else self._titled(run),
                     kind=who.kind if run is None or run.kind == KIND else run.kind,
@@ -276,10 +277,12 @@ class AdviceDesk(Desk):
             self._traits = (count, (traits.short_side, not traits.grey))
         return self._traits[1]
 
-    def _encoders(self) -> tuple[str, ...]:
-        """Complete feature sets that have not seen this project's labels, the stronger first."""
+    def _encoders(self, tasks: Sequence[str]) -> tuple[str, ...]:
+        """Complete feature sets that have not seen this project's labels, the instant loop's best first."""
         ready = set(self.bench.train.sources())
-        return tuple(name for name in self.bench.trusted_encoders() if name in ready)
+        best = [held.view.name for task in tasks if (held := self.snapshot(self.store.task(task))).view]
+        ordered = dict.fromkeys([*best, *self.bench.trusted_encoders()])
+        return tuple(name for name in ordered if name in ready)
 
     def _device(self) -> str:
         """Where a run would compute: what the newest one said, or what the machine has."""

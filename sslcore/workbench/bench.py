@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sslcore.workbench.export import ExportDesk
     from sslcore.workbench.label import LabelDesk
     from sslcore.workbench.map import MapDesk
+    from sslcore.workbench.practice import PracticeDesk
     from sslcore.workbench.quality import QualityDesk
     from sslcore.workbench.review import ReviewDesk
     from sslcore.workbench.simulation import SimulationDesk
@@ -130,6 +131,13 @@ class Workbench:
         from sslcore.workbench.advice import AdviceDesk
 
         return AdviceDesk(self)
+
+    @cached_property
+    def practice(self) -> PracticeDesk:
+        """Where do we stand?"""
+        from sslcore.workbench.practice import PracticeDesk
+
+        return PracticeDesk(self)
 
     @cached_property
     def compare(self) -> CompareDesk:
