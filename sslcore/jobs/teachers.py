@@ -14,19 +14,23 @@ from sslcore.jobs.learned import is_own
 from sslcore.shapes import FloatArray
 from sslcore.store.fold import TaskState
 
+CLASSED = ("single", "ordinal")
+"""Kinds of tasks that can be taught: one class an item."""
+
 
 def teach(job: Job, states: Sequence[TaskState], teacher: int) -> dict[str, FloatArray]:
     """The teacher's probabilities ``NC`` by task; rows of zeros for items that came after it.
 
     Args:
         job: The student's run.
-        states: The tasks that are trained.
+        states: The tasks that are trained; those without one class an item are left out.
         teacher: Id of the run that teaches; 0: the instant loop.
 
     Raises:
         TrainingError: There is no such run, it knows none of the tasks, or it knows other classes.
         StoreError: The project has no run of this number.
     """
+    states = [state for state in states if state.task.kind in CLASSED]
     if teacher == 0:
         return {state.task.name: _instant(job, state) for state in states}
     run = job.store.runs.get(teacher)
