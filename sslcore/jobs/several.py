@@ -4,7 +4,7 @@ The worker starts the launcher and listens: the first process prints what happen
 the predictions as a single process would. A file named ``stop`` in the run's folder asks them to save and
 end; when the worker is gone, the next line finds nobody, and they end as well.
 
-``python -m accelerate.commands.launch … -m sslcore.jobs.several --project FOLDER --run ID``
+``python -m accelerate.commands.launch … -m sslcore.jobs.several FOLDER RUN``
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def launch(job: Job, devices: int, *, cpu: bool) -> Mapping[str, Any]:
     stop = job.folder / STOP
     stop.unlink(missing_ok=True)
     command = [sys.executable, *(_processors(devices) if cpu else _gpus(devices))]
-    command += ["-m", "sslcore.jobs.several", "--project", str(job.store.folder), "--run", str(job.run.id)]
+    command += ["-m", "sslcore.jobs.several", str(job.store.folder), str(job.run.id)]
     heard: dict[str, Any] = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(cpu=cpu)) as process:
         listener = threading.Thread(target=_listen, args=(process, job, heard), daemon=True)
@@ -152,8 +152,8 @@ def _say(**told: Any) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """One of the processes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--project", required=True, type=Path)
-    parser.add_argument("--run", required=True, type=int)
+    parser.add_argument("project", type=Path)
+    parser.add_argument("run", type=int)
     options = parser.parse_args(words)
     from sslcore.jobs.kinds.train import train_here
 

@@ -136,3 +136,37 @@ def test_images_are_decoded_once_and_new_ones_added(tmp_path):
     assert np.array_equal(whole[:4], first)
     cached_images(tmp_path, paths, size=32, report=lambda stage, done, total: stages.append(done))
     assert stages == [4]
+
+
+def test_a_bad_batch_is_named_by_its_items(digits, monkeypatch):
+    from sslcore.methods.supervised import Supervised
+
+    def beside(self, model, seen_T, batch, at, rng):
+        return seen_T[0].logits["labelled"].sum() * (float("nan") if at.step == 3 else 0.0)
+
+    monkeypatch.setattr(Supervised, "beside", beside)
+    store, _ = digits
+    run_id = queue(store)
+    work(store)
+    run = store.runs.get(run_id)
+    assert run.status == "failed"
+    assert "NaN or infinite at step 3" in run.error
+    keys = {item.key for item in store.items()[:60]}
+    named = run.error.partition("Items of that batch: ")[2].rstrip(".").split(", ")
+    assert len(named) == 16
+    assert set(named) <= keys
+
+
+@pytest.mark.slow
+def test_a_run_on_two_processes_leaves_what_one_leaves(digits):
+    store, target = digits
+    settings = SETTINGS | {"devices": 2, "steps": 30, "backbone": "small_cnn"}
+    run_id = queue(store, train_config=settings)
+    work(store)
+    run = store.runs.get(run_id)
+    assert run.status == "done", run.error
+    folder, task = store.folder / "runs" / str(run_id), store.task("digit")
+    said_N = np.load(folder / f"proba_{task.id}.npy", allow_pickle=False).argmax(axis=1)
+    assert run.result["audit_accuracy"] == pytest.approx((said_N == target)[list(AUDIT)].mean(), abs=1e-6)
+    assert {"loss", "audit_accuracy"} <= {metric.name for metric in store.runs.metrics(run_id)}
+    assert not (folder / "stop").exists()
