@@ -275,7 +275,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="renew the table of docs/transfer.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    here = [name for name in ("sign-digits", "ag-news") if name in sets.names()]
+    here: list[str] = [name for name in ("sign-digits", "ag-news") if name in sets.names()]
     here = ["digits"] if options.quick else options.sets.split(",") if options.sets else here
     counts = [4] if options.quick else [int(count) for count in options.labels.split(",")]
     rows = [] if options.quick else [row for row in kept() if row["minutes"] == options.minutes]
