@@ -63,6 +63,7 @@ class Live:
         self._loops: dict[int, tuple[Any, TaskLoop]] = {}
         self._views: dict[str, tuple[float, View]] = {}
         self._fitted: dict[int, tuple[Any, TaskResult]] = {}
+        self._all_fitted: tuple[Any, ...] = ()  # what all tasks were last fitted on
         self._seen: dict[int, tuple[Any, ...]] = {}
         self._answers: dict[int, tuple[int, IntArray | None]] = {}
         self._run_proba: dict[tuple[int, int], FloatArray] = {}
@@ -107,6 +108,7 @@ class Live:
             if not large:
                 return True
         changed = False
+        self._fit_all()
         for task_id, state in list(self._state.tasks.items()):
             changed |= self._publish(task_id, state, start)
         return changed
@@ -178,6 +180,7 @@ class Live:
             return False
         state = _frozen_copy(state)
         view, result = self._fit(state, views)
+        result = self._corrected(state, result)
         proba_NC, follows = self._followed(state, adopted, view, result)
         head_NC = None if proba_NC is None else getattr(result, "head_proba_NC", None)
         self._serial += 1
@@ -270,6 +273,33 @@ class Live:
             return used[0], None
         self._fitted[state.task.id] = (told, result)
         return used[0], result
+
+    def _fit_all(self) -> None:
+        """Where tasks can correct each other: every task is fitted before the first is shown."""
+        choices = [state for state in self._state.tasks.values() if state.task.kind in _CHOICE]
+        views = self._ready_views()
+        now = (self._state.newest, len(self._state.item_id_N), len(choices), tuple(map(id, views.values())))
+        if len(choices) < 2 or now == self._all_fitted:
+            return
+        for state in choices:
+            self._fit(state, views)
+        self._all_fitted = now
+
+    def _corrected(self, state: TaskState, result: TaskResult | None) -> TaskResult | None:
+        """The result, corrected by what is known of the other single-choice tasks where that helps."""
+        from sslcore.instant.fusion import OtherTask, fuse
+        from sslcore.instant.loop import InstantResult
+
+        if not isinstance(result, InstantResult):
+            return result
+        others = []
+        for task_id, (_, held) in self._fitted.items():
+            task = self._state.tasks[task_id].task
+            if task_id == state.task.id or not isinstance(held, InstantResult) or not _learnt(held):
+                continue
+            if len(held.proba_NC) == len(result.proba_NC):  # items that came in meanwhile
+                others.append(OtherTask.of(task.name, held))
+        return fuse(result, others, rejected=state.rejected_pairs()) if others else result
 
     def _loop(self, task: Task, views: tuple[View, ...]) -> Any:
         """The loop of a task, warm as long as its views and the number of its classes stay the same."""
