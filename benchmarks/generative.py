@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "docs" / "generative" / "runs.jsonl"
 PAGE = ROOT / "docs" / "generative.md"
 BEGIN, END = "<!-- table: python benchmarks/generative.py --write -->", "<!-- end of table -->"
-PROBES = (2, 8, 32)  # steps of the runs that say what a step costs; the first pays what is paid once
+PROBE, PROBE_SECONDS = 25, 3.0  # steps that a step is timed by at first, and the least that is a measurement
 WARM_SHARE = 0.95  # warm steps to each step of the linear head, which costs a fraction of them
 PUBLISHED = {  # error in % on MNIST, 100 labels, 49,900 or 59,900 items without one
     "supervised": "25.8 (network), 23.0 (convolutional): Kingma et al. 2014, table 1",
@@ -94,14 +94,18 @@ def run(found: Any, entry: str, *, labels: int, seed: int, steps: int, side: int
 
 
 def steps_for(found: Any, entry: str, *, labels: int, minutes: float, side: int) -> int:
-    """Steps that fit the budget, from the processor time of short runs."""
-    spent = []
-    for steps in PROBES:
+    """Steps that fit the budget, from the processor time of short runs: as long as it takes to tell."""
+
+    def spent(steps: int) -> float:
         began = time.process_time()
         run(found, entry, labels=labels, seed=0, steps=steps, side=side)
-        spent.append(time.process_time() - began)
-    a_step = max((spent[2] - spent[1]) / (PROBES[2] - PROBES[1]), 1e-3)
-    return max(50, int(minutes * 60 / a_step))
+        return time.process_time() - began
+
+    spent(2)  # what is paid once
+    fixed, probe = spent(2), PROBE
+    while (took := spent(probe + 2) - fixed) < PROBE_SECONDS:
+        probe *= 4
+    return max(50, int(minutes * 60 * probe / took))
 
 
 def kept() -> list[Row]:
