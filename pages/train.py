@@ -257,6 +257,6 @@ proposals = st.container()
 with st.container(border=True):
     wish(workbench, current)
 watch(workbench, current)
-leaderboard(workbench, current)
 with proposals:
     advice(workbench, learned)
+    leaderboard(workbench, current)

@@ -87,10 +87,17 @@ def leaderboard(bench: Workbench, task: Task) -> None:
         found = bench.advice.standings(task)
     except LabelloomError:
         return
-    if not any(held.run for held in map(_Row, found)):
+    if not any(held.kind in ("run", "ensemble") for held in found):
         return
-    st.markdown("##### What has worked best here")
-    table = pd.DataFrame([_Row(held).cells() for held in found])
+    runs = sum(held.kind in ("run", "ensemble") for held in found)
+    lead = found[0]
+    words = "nothing is measured yet" if lead.accuracy is None else f"{plain(lead.title)} leads"
+    with st.expander(f"What has worked best here: {words} ({plural(runs, 'run')})"):
+        _table(found)
+
+
+def _table(found: Sequence[Standing]) -> None:
+    table = pd.DataFrame([_cells(held) for held in found])
     if all(held.key_accuracy is None for held in found):
         table = table.drop(columns="Key accuracy")
     st.dataframe(
@@ -114,25 +121,19 @@ def leaderboard(bench: Workbench, task: Task) -> None:
             st.switch_page("compare.py")
 
 
-class _Row:
+def _cells(held: Standing) -> dict[str, object]:
     """A standing as a row of the table."""
-
-    def __init__(self, held: Standing) -> None:
-        self.held = held
-        self.run = held.kind in ("run", "ensemble")
-
-    def cells(self) -> dict[str, object]:
-        held = self.held
-        measured = "nothing yet" if held.accuracy is None else plural(held.size, f"{held.source} item")
-        return {
-            "Rank": "–" if held.rank is None else f"{held.rank}{' =' if held.tied else ''}",
-            "Model": ("✓ " if held.adopted else "") + held.title,
-            "Accuracy (90 %)": "–" if held.accuracy is None else told(held.accuracy),
-            "Key accuracy": percent(held.key_accuracy),
-            "Measured on": measured + (" (rough)" if held.rough and held.accuracy is not None else ""),
-            "Labels at start": held.labels,
-            "Minutes": "at once" if held.minutes is None else f"{held.minutes:.1f}",
-        }
+    measured = "nothing yet" if held.accuracy is None else plural(held.size, f"{held.source} item")
+    at_once = held.kind in ("instant", "head")
+    return {
+        "Rank": "–" if held.rank is None else f"{held.rank}{' =' if held.tied else ''}",
+        "Model": ("✓ " if held.adopted else "") + held.title,
+        "Accuracy (90 %)": "–" if held.accuracy is None else told(held.accuracy),
+        "Key accuracy": percent(held.key_accuracy),
+        "Measured on": measured + (" (rough)" if held.rough and held.accuracy is not None else ""),
+        "Labels at start": held.labels,
+        "Minutes": "at once" if at_once else "–" if held.minutes is None else f"{held.minutes:.1f}",
+    }
 
 
 def _to_beat(given: Counsel, bench: Workbench, tasks: Sequence[str]) -> str:

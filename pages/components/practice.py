@@ -26,13 +26,13 @@ def practice_line(bench: Workbench) -> None:
     for step in steps:
         name = step.name.capitalize()
         if step.done:
-            words.append(f":gray[✓ {name}]")
+            words.append(f"✓ {name}")
         elif step is following:
             words.append(f"**{name}**")
         else:
-            words.append(f":gray[{name}]")
+            words.append(name)
     with st.container(horizontal=True, vertical_alignment="center", key="practice"):
-        st.markdown(" :gray[→] ".join(words), width="content")
+        st.caption(" → ".join(words), width="content")
         if following is None:
             st.caption("All six done: go round again wherever figures are weakest.", width="content")
         else:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from sslcore.training.advice_rules import FEW, IMAGE_RULES, NOT_MEASURED, TEXT_RULES
-from sslcore.training.evidence import Finding, finding, instant, nearest
-from sslcore.training.measured import EFFICIENCY, Score, scores
+from sslcore.training.evidence import Finding, distance, finding, instant, nearest
+from sslcore.training.measured import EFFICIENCY, SETS, Score, scores
 from sslcore.training.proposal import Proposal, Reason, Situation
 
 COUNT = 3
@@ -104,7 +104,7 @@ def weighed(facts: Situation, draft: Proposal, held: Sequence[Score]) -> Proposa
     known = draft.key in APPROACHES
     found = finding(facts.ground, facts.task.per_class, draft.key, held) if known else None
     if found is None:
-        nothing = Reason(f"Whether it passes the instant loop is {NOT_MEASURED}.")
+        nothing = Reason(f"Whether it passes the instant loop is {NOT_MEASURED}.", choice=True)
         return replace(draft, reasons=(*draft.reasons, nothing))
     lead = found.lead
     moved = 0.0 if lead is None else max(-0.25, min(0.5, lead / 10))
@@ -138,10 +138,12 @@ def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | N
     task, like = facts.task, nearest(facts.ground)
     known = [p.found for p in considered if p.found is not None and p.found.lead is not None]
     if known:
-        best = max(known, key=lambda found: found.lead or 0.0)
-        lead = best.lead or 0.0
-        if lead > 1.0:
+        if max(found.lead or 0.0 for found in known) > 1.0:
             return None
+        apart = {found: round(distance(facts.ground, SETS[found.score.ground]), 2) for found in known}
+        nearby = [found for found in known if apart[found] == min(apart.values())]
+        best = max(nearby, key=lambda found: found.lead or 0.0)
+        lead = best.lead or 0.0
         how = f"was {-lead:.0f} points ahead of" if lead < -1.0 else "was within a point of"
         return Reason(
             f"On {best.score.ground} with {best.score.per_class:g} labels a class, of the measured sets the "

@@ -20,6 +20,7 @@ MEASURED = "docs/measured.md"
 SIZES = "sslcore.training.preprocess"
 METHODS_PAGE = "docs/methods/scores.md"
 TRANSFER_PAGE = "docs/transfer.md"
+PRACTICE = "docs/practice.md"
 GENERATIVE_PAGE = "docs/generative.md"
 
 
@@ -96,6 +97,10 @@ WRITTEN = (
     Score("fashion-mnist", "consistency", "mean_teacher", 4, 70.0, MEASURED),
     Score("sign-digits", "plain", "supervised", 4, 50.0, SIZES),
     Score("sign-digits", "pretrained", "supervised", 4, 73.0, SIZES),
+    Score("digits", "instant", "auto", 4, 95.6, PRACTICE),
+    Score("digits", "student", "fixmatch", 4, 95.8, PRACTICE),
+    Score("digits", "generative", "ssvae", 4, 86.4, PRACTICE),
+    Score("digits", "features", "fixmatch", 4, 69.6, PRACTICE),
     Score("ag-news", "features", "fixmatch", 10, 86.0, SIZES),
     Score("ag-news", "finetuned", "fixmatch", 10, 83.0, SIZES),
 )
