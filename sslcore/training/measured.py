@@ -102,7 +102,7 @@ WRITTEN = (
     Score("digits", "generative", "ssvae", 4, 86.4, PRACTICE),
     Score("digits", "features", "fixmatch", 4, 69.6, PRACTICE),
     Score("ag-news", "features", "fixmatch", 10, 86.0, SIZES),
-    Score("ag-news", "finetuned", "fixmatch", 10, 83.0, SIZES),
+    Score("ag-news", "finetuned", "fixmatch", 10, 84.0, SIZES),
 )
 """Figures that stand in words; one seed each."""
 GENERATIVE = ("ssvae", "sgan", "virtual_samples")

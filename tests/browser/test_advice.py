@@ -25,8 +25,8 @@ def test_three_recipes_are_proposed_changed_tried_and_ranked(page, shared_server
     assert len(lefts(cards)) == 3, "side by side at 1440"
 
     # the form begins with what the proposal says
-    first = cards.first
-    expect(first).to_contain_text("A small network on the tfidf features")
+    first = cards.filter(has_text="A small network on the tfidf features")
+    expect(first).to_have_count(1)
     first.get_by_role("button", name="Change it first").click()
     wait_idle(page)
     expect(page.get_by_text("Filled from the proposal")).to_be_visible()

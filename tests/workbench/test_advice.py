@@ -176,7 +176,7 @@ def test_the_time_budget_is_kept_and_several_tasks_are_balanced():
     stars = TaskFacts("stars", "numeric", 0, 30)
     two = counsel(replace(NEWS, tasks=(task(40, 4), stars)))
     assert all(proposal.fusion["balancing"] == "uncertainty" for proposal in two.proposals)
-    alike = counsel(replace(NEWS, tasks=(task(40, 4), replace(task(90), name="b"))))
+    alike = counsel(replace(NEWS, tasks=(task(40, 4), replace(task(90), name="b"))), held=WRITTEN)
     assert {proposal.fusion["balancing"] for proposal in alike.proposals} == {"fixed"}
     assert "ple" in {proposal.fusion["sharing"] for proposal in alike.proposals}
     for proposal in alike.proposals:
@@ -187,7 +187,7 @@ def test_a_long_tail_is_dealt_evenly_and_missing_weights_are_not_wished_for():
     tail = counsel(replace(NEWS, tasks=(task(40, 4, rarest=2, most=30),)))
     assert all(proposal.train_config["balanced_batches"] for proposal in tail.proposals)
     assert "2 to 30 labels a class" in tail.proposals[0].reasons[-1].text
-    bare = counsel(replace(SIGNS, pretrained=False))
+    bare = counsel(replace(SIGNS, pretrained=False), held=WRITTEN)
     assert not any(p.train_config.get("backbone") == "efficientnet_lite0" for p in bare.proposals)
     assert bare.proposals
 
