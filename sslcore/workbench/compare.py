@@ -287,6 +287,8 @@ class CompareDesk(Desk):
     # --- inside ------------------------------------------------------------------------------
 
     def _run_candidate(self, run: Run, task: Task) -> Candidate | None:
+        if task.kind not in ("single", "ordinal"):
+            return None  # reports are of one class an item; a run's other tasks have their own figures
         path = self.bench.folder / "runs" / str(run.id) / f"proba_{task.id}.npy"
         proba_NC = self._load(path)
         if proba_NC is None or proba_NC.shape[1] > len(task.classes):
