@@ -19,8 +19,9 @@ from sslcore.config import Config, param
 from sslcore.methods import METHODS
 from sslcore.methods.alignment import Alignment
 from sslcore.methods.balanced_head import BalancedConfig
-from sslcore.methods.base import Batch, Moment, Seen, TaskShape
+from sslcore.methods.base import Batch, Moment, Seen
 from sslcore.methods.threshold import ThresholdMethod
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sslcore.methods.base import TaskShape
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     from torch import Tensor

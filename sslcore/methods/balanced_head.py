@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
-from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, TaskShape
+from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     import torch

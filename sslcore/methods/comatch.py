@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Moment, Seen, TaskShape, UnlabelledTerm
+from sslcore.methods.base import Batch, Moment, Seen, UnlabelledTerm
 from sslcore.methods.embedding import EmbeddingConfig, EmbeddingMethod
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     pass

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import Config, param
 from sslcore.methods.alignment import Alignment
-from sslcore.methods.base import Method, MethodConfig, TaskShape
+from sslcore.methods.base import Method, MethodConfig
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import Config
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, TaskShape
+from sslcore.methods.base import Batch
 from sslcore.methods.fixmatch import FixMatchConfig
 from sslcore.methods.threshold import ThresholdMethod
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     from torch import Tensor

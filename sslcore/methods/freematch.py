@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Moment, Seen, TaskShape
+from sslcore.methods.base import Batch, Moment, Seen
 from sslcore.methods.threshold import ThresholdConfig, ThresholdMethod
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     from torch import Tensor

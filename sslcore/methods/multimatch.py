@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, TaskShape, UnlabelledTerm
+from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, UnlabelledTerm
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     import torch

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Seen, TaskShape
+from sslcore.methods.base import Batch, Seen
 from sslcore.methods.consistency import ConsistencyConfig, ConsistencyMethod
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 from sslcore.config import Config, param
 from sslcore.methods.alignment import Alignment
 from sslcore.methods.balanced_head import BalancedConfig, BalancedMethod
-from sslcore.methods.base import Batch, Moment, Seen, TaskShape, UnlabelledTerm
+from sslcore.methods.base import Batch, Moment, Seen, UnlabelledTerm
+from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
     from torch import Tensor

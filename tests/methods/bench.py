@@ -3,8 +3,8 @@
 import torch
 
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Moment, TaskShape
-from sslcore.models import InputSpec
+from sslcore.methods.base import Batch, Moment
+from sslcore.models import InputSpec, TaskShape
 from sslcore.models.network import build_network
 
 CLASSES = 3

@@ -3,9 +3,9 @@ import torch
 
 from sslcore.errors import RecipeError
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, TaskShape
+from sslcore.methods.base import Batch
 from sslcore.methods.generative import sheet_labels
-from sslcore.models import InputSpec
+from sslcore.models import InputSpec, TaskShape
 from sslcore.models.network import build_network
 from tests.methods import bench
 

@@ -5,8 +5,8 @@ import torch
 from sslcore.augment.geometry import quarter_turns
 from sslcore.augment.mixup import mixing_share
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, TaskShape
-from sslcore.models import InputSpec
+from sslcore.methods.base import Batch
+from sslcore.models import InputSpec, TaskShape
 from sslcore.models.network import build_network
 from tests.methods import bench
 
