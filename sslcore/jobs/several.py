@@ -32,8 +32,12 @@ LOOK = 0.4
 """Seconds between looks whether the run shall stop."""
 
 
-def devices_for(recipe: Recipe) -> tuple[int, str]:
+def devices_for(recipe: Recipe, kinds: Sequence[str] = ()) -> tuple[int, str]:
     """How many devices a run takes here, and a line where that is fewer than there are.
+
+    Args:
+        recipe: The recipe.
+        kinds: Kinds of the tasks it learns.
 
     Raises:
         RecipeError: Several were asked for, and the recipe cannot or the machine has not.
@@ -44,7 +48,7 @@ def devices_for(recipe: Recipe) -> tuple[int, str]:
 
     config = recipe.train_config
     gpus = torch.cuda.device_count() if config.device in ("auto", "cuda") else 0
-    return wanted(recipe, max(1, gpus))
+    return wanted(recipe, max(1, gpus), kinds)
 
 
 def launch(job: Job, devices: int, *, cpu: bool) -> Mapping[str, Any]:

@@ -60,6 +60,7 @@ def test_a_recipe_takes_the_devices_it_can_and_says_so():
     assert count == 1
     assert "memory" in line
     assert "One of 4" in line
+    assert wanted(recipe("fixmatch"), 4, ["single", "numeric"])[0] == 1
     with pytest.raises(RecipeError, match="remembers"):
         wanted(recipe("temporal_ensembling", devices=2), 4)
     with pytest.raises(RecipeError, match=r"has 1 device.*Received: 2"):

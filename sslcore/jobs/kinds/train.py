@@ -45,7 +45,7 @@ def train(job: Job) -> Mapping[str, Any]:
 
     job.take_turn()
     recipe, names = _recipe(job)
-    devices, line = devices_for(recipe)
+    devices, line = devices_for(recipe, [state.task.kind for state in _states(job, names)])
     if devices == 1:
         found = train_here(job, _Reporter(job))
         assert found is not None
