@@ -269,7 +269,7 @@ def _advice_text(held: dict[str, Any]) -> str:
         lines.append(f"To beat: the instant loop, {words}")
     if held["labels_first"] is not None:
         gain = f" {held['expected_gain']}" if held["expected_gain"] else ""
-        lines.append(f"Labels first: {held['labels_first']['text']}{gain}")
+        lines.append(f"{held['first']} {held['labels_first']['text']}{gain}")
     for place, proposal in enumerate(held["proposals"], 1):
         recipe = proposal["recipe"]
         chosen = [recipe[part] for part in ("method", "encoder", *FUSION) if recipe.get(part)]

@@ -17,7 +17,7 @@ from sslcore.training.advice import Counsel
 from sslcore.training.advice_rules import NOT_MEASURED
 from sslcore.training.proposal import Proposal, Reason
 from sslcore.workbench import Workbench
-from sslcore.workbench.advice import Standing, Tried
+from sslcore.workbench.advice import Standing, Tried, first_words
 
 STYLE = (
     "<style>.st-key-advice [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn]) {gap: .75rem}"
@@ -91,7 +91,11 @@ def leaderboard(bench: Workbench, task: Task) -> None:
         return
     runs = sum(held.kind in ("run", "ensemble") for held in found)
     lead = found[0]
-    words = "nothing is measured yet" if lead.accuracy is None else f"{plain(lead.title)} leads"
+    first = sum(held.rank == lead.rank for held in found)
+    if lead.rank is None:
+        words = "nothing is measured yet"
+    else:
+        words = f"{first} models share rank 1" if first > 1 else f"{plain(lead.title)} leads"
     with st.expander(f"What has worked best here: {words} ({plural(runs, 'run')})"):
         _table(found)
 
@@ -158,8 +162,8 @@ def _labels_first(bench: Workbench, given: Counsel, tasks: Sequence[str]) -> Non
         fewest = bench.store.task(bench.advice.situation(tasks).task.name)
         asked = bench.advice.prospect(fewest, patience=0.3)
         more = None if asked is None else asked.value
-    gain = "" if more is None or more.gain is None else f" {more.text}"
-    words = f"**Label 20 more first.** {plain(given.labels_first.text)}{plain(gain)}"
+    gain = "" if more is None or more.gain is None else f" {plain(more.text)}"
+    words = f"**{first_words(more)}** {plain(given.labels_first.text)}{gain}"
     where = f" :gray[{plain(_where(given.labels_first.source))}]" if given.labels_first.source else ""
     st.info(words + where, width="stretch")
 

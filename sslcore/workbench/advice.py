@@ -27,7 +27,7 @@ from sslcore.training.proposal import Proposal, Reason, Situation, TaskFacts
 from sslcore.workbench.compare import PREDICTS, Candidate
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.later import PATIENCE, Answer
-from sslcore.workbench.prospects import Advice
+from sslcore.workbench.prospects import LITTLE, Advice
 from sslcore.workbench.train import FUSION, KIND, RAW, USUAL, RunCard, probability_better
 
 if TYPE_CHECKING:
@@ -228,6 +228,9 @@ class AdviceDesk(Desk):
             "like": given.like,
             "beat": None if given.beat is None else dict(zip(BEAT, (*given.beat, facts.task.rough))),
             "labels_first": None if given.labels_first is None else vars(given.labels_first),
+            "first": None
+            if given.labels_first is None
+            else first_words(None if more is None else more.value),
             "expected_gain": None if more is None or more.value is None else more.value.text,
             "proposals": [self._told(tasks, proposal) for proposal in given.proposals],
             "leaderboard": [held.as_dict() for held in self.standings(task)],
@@ -306,6 +309,17 @@ class AdviceDesk(Desk):
         return f"Run {run.id}: {self.bench.train.run(run.id).title}"
 
 
+def first_words(more: Advice | None) -> str:
+    """What to do before training, where no training is known to pass the instant loop.
+
+    Args:
+        more: What 20 more labels are expected to bring; None while that is not known.
+    """
+    if more is not None and more.gain is not None and more.gain.accuracy.value < LITTLE:
+        return "Neither labels nor training are likely to bring much more."
+    return "Label 20 more first."
+
+
 def ranks(right_MA: Sequence[FloatArray]) -> list[int]:
     """Ranks of models that are ordered best first, from which audit items each has right.
 
@@ -356,4 +370,14 @@ def _likeness(recipe: Mapping[str, Any]) -> tuple[Any, ...]:
     return (method, encoder, backbone, *chosen, tuple(sorted(recipe.get("tasks") or ())))
 
 
-__all__ = ["AdviceDesk", "Counsel", "Proposal", "Reason", "Situation", "Standing", "Tried", "ranks"]
+__all__ = [
+    "AdviceDesk",
+    "Counsel",
+    "Proposal",
+    "Reason",
+    "Situation",
+    "Standing",
+    "Tried",
+    "first_words",
+    "ranks",
+]

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sslcore.__main__ import main
 from sslcore.errors import RecipeError
 from sslcore.jobs import launch
+from sslcore.quality.expected_gain import Gain
+from sslcore.quality.intervals import Interval
 from sslcore.store import NewItem, NewLabel, Store
 from sslcore.training.advice import counsel
 from sslcore.training.evidence import finding
@@ -17,6 +20,8 @@ from sslcore.training.measured import INSTANT, SETS, WRITTEN, Score, scores
 from sslcore.training.proposal import Situation, TaskFacts
 from sslcore.training.recipe import Recipe
 from sslcore.workbench import Workbench
+from sslcore.workbench.advice import first_words
+from sslcore.workbench.prospects import Advice
 from tests.browser.harness import make_image_project, make_text_project
 from tests.workbench.runs import audit, finish
 
@@ -291,6 +296,15 @@ def test_what_a_run_saw_is_not_held_for_it(bench):
     assert "20 more labels" in report["expected_gain"] or "too short" in report["expected_gain"]
 
 
+def test_labels_come_first_only_while_they_bring_something():
+    def more(value):
+        gain = Gain(20, Interval(value, 0.0, 2 * value))
+        return Advice("", gain, 40, "audit", 40)
+
+    assert first_words(None) == first_words(more(0.02)) == "Label 20 more first."
+    assert first_words(more(0.002)).startswith("Neither labels nor training")
+
+
 def test_a_second_task_of_another_kind_is_no_obstacle(tmp_path, open_bench):
     store = Store.create(tmp_path / "two", modality="text")
     with store.importing() as batch:
@@ -309,3 +323,20 @@ def test_a_second_task_of_another_kind_is_no_obstacle(tmp_path, open_bench):
     assert bench.advice.counsel(["stars"]).proposals == ()
     assert np.isclose(bench.advice.situation(["stars"]).task.labels, 0)
     bench.close()
+
+
+def test_the_command_prints_and_starts(tmp_path, open_bench, monkeypatch, capsys):
+    bench = open_bench(n=120, labelled=16)
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path))
+    assert main(["advise", bench.project, "--minutes", "1", "--json"]) == 0
+    held = json.loads(capsys.readouterr().out)
+    assert {"situation", "like", "beat", "labels_first", "proposals", "leaderboard"} <= set(held)
+    assert all(
+        Recipe.parse({k: v for k, v in p["recipe"].items() if k != "tasks"}) for p in held["proposals"]
+    )
+    assert bench.store.runs.list() == []
+    assert main(["advise", bench.project, "--minutes", "1", "--start"]) == 0
+    said = capsys.readouterr().out
+    assert "To beat: the instant loop" in said
+    assert "Queued as runs 1, 2, 3." in said
+    assert [run.status for run in bench.store.runs.list()] == ["queued"] * 3
