@@ -11,7 +11,8 @@ pytestmark = pytest.mark.browser
 
 
 def lefts(cards):
-    return {round(cards.nth(place).bounding_box()["x"]) for place in range(cards.count())}
+    boxes = [cards.nth(place).bounding_box() for place in range(cards.count())]
+    return {round(box["x"]) for box in boxes if box is not None}
 
 
 def test_three_recipes_are_proposed_changed_tried_and_ranked(page, shared_server):
@@ -22,7 +23,7 @@ def test_three_recipes_are_proposed_changed_tried_and_ranked(page, shared_server
     cards = page.locator(".st-key-advice [data-testid=stColumn]")
     expect(cards).to_have_count(3)
     expect(page.locator(".st-key-advice")).to_contain_text("To beat: the instant loop")
-    assert len(lefts(cards)) == 3, "side by side at 1440"
+    wait_until(lambda: len(lefts(cards)) == 3, what="side by side at 1440")
 
     # the form begins with what the proposal says
     first = cards.filter(has_text="A small network on the tfidf features")
@@ -49,7 +50,7 @@ def test_three_recipes_are_proposed_changed_tried_and_ranked(page, shared_server
     page.reload()
     wait_idle(page)
     expect(first).to_contain_text("key accuracy 100.0 %")
-    assert len(lefts(cards)) == 1, "one above the other at 1024"
+    wait_until(lambda: len(lefts(cards)) == 1, what="one above the other at 1024")
     expect(page.get_by_text("What has worked best here")).to_contain_text("(4 runs)")
     lock.release()
     store.close()

@@ -114,6 +114,7 @@ def test_a_run_is_started_watched_in_two_tabs_and_adopted(page, shared_server, p
 
     # hover reads values, a click on the legend hides a line
     plot = page.locator("svg[data-panel=Accuracy]")
+    plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     page.mouse.move(box["x"] + 50, box["y"] + 60)
     expect(page.locator(".plot .at").nth(1)).to_have_text("step 10")
