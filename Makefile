@@ -14,10 +14,16 @@ app:            ## environment, demo project if there is none, the app on localh
 	"$$python" -m sslcore demo bbc-news --labelled 20 --if-empty; \
 	exec "$$python" -m streamlit run app.py --server.port $(PORT)
 
+# Tests without a browser share nothing, so every core takes some; a browser wants the machine for itself.
+test: export OMP_NUM_THREADS ?= 1
+QUICK = -n auto -m "not slow and not browser"
+BROWSER = -m "browser and not slow"
+
 test: check     ## environment, test tools, browser, all tests (but the slow ones)
-	@python=$(PYTHON_DEV); tools/browser.sh "$$python"; "$$python" -m pytest || { \
+	@python=$(PYTHON_DEV); "$$python" -m pytest $(QUICK)
+	@python=$(PYTHON_DEV); tools/browser.sh "$$python"; "$$python" -m pytest $(BROWSER) tests/browser || { \
 	  echo "Some tests failed: those once more, since a busy machine can be too slow for a browser."; \
-	  "$$python" -m pytest --last-failed --last-failed-no-failures none; }
+	  "$$python" -m pytest $(BROWSER) tests/browser --last-failed --last-failed-no-failures none; }
 
 test-all: check ## with the slow ones
 	@python=$(PYTHON_DEV); tools/browser.sh "$$python"; "$$python" -m pytest -m ""

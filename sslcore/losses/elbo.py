@@ -17,6 +17,7 @@ from torch import Tensor
 def bernoulli_nats(logits_B: Tensor, pixel_B: Tensor) -> Tensor:
     """``-log p(x|z)`` of items whose values are probabilities, from 0 to 1; one number an item.
 
+    >>> import torch
     >>> bernoulli_nats(torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2)).tolist()  # 4 log 2
     [2.7725887298583984, 2.7725887298583984]
     """
@@ -27,6 +28,7 @@ def bernoulli_nats(logits_B: Tensor, pixel_B: Tensor) -> Tensor:
 def gaussian_nats(mean_BD: Tensor, value_BD: Tensor, log_variance: Tensor) -> Tensor:
     """``-log p(x|z)`` of vectors with one variance for all their entries; one number an item.
 
+    >>> import torch
     >>> round(gaussian_nats(torch.zeros(1, 2), torch.ones(1, 2), torch.zeros(())).item(), 4)  # 1 + log 2 pi
     2.8379
     """
@@ -37,6 +39,7 @@ def gaussian_nats(mean_BD: Tensor, value_BD: Tensor, log_variance: Tensor) -> Te
 def kl_to_standard_normal(mean_BD: Tensor, log_variance_BD: Tensor) -> Tensor:
     """``KL(N(mean, variance) || N(0, 1))``; one number an item.
 
+    >>> import torch
     >>> kl_to_standard_normal(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2)).item()
     0.5
     """
@@ -56,6 +59,7 @@ def marginalised(bound_UC: Tensor, logits_UC: Tensor) -> Tensor:
         bound_UC: ``L(x, y)`` of each item for each class, in nats.
         logits_UC: Of ``q(y|x)``.
 
+    >>> import torch
     >>> marginalised(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 2)).item()  # 2 - log 2
     1.3068528175354004
     """
