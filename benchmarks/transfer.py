@@ -227,6 +227,12 @@ def cells(found: Found, wanted: list[str]) -> list[tuple[str, Way | None, str]]:
     return [line for line in lines if any(part in line[0] for part in wanted)]
 
 
+def order(recipe: str) -> tuple[int, str]:
+    """Where a line stands in the table: as the ways are listed, each followed by its FixMatch."""
+    names = [INSTANT, *dict.fromkeys([*QUICK, *IMAGES, *TEXTS])]
+    return names.index(recipe.removesuffix(" + FixMatch")), recipe
+
+
 def table(rows: list[Row]) -> str:
     """Accuracy by recipe and labels a class, one table a set, in Markdown."""
     told: list[str] = []
@@ -235,7 +241,9 @@ def table(rows: list[Row]) -> str:
         counts = sorted({row["labels"] for row in here})
         told += [f"### {name}", "", "| recipe | " + " | ".join(f"{c} a class" for c in counts) + " |"]
         told += ["|---|" + "---|" * len(counts)]
-        for recipe in dict.fromkeys(row["recipe"] for row in sorted(here, key=lambda row: row["place"])):
+        for recipe in dict.fromkeys(
+            row["recipe"] for row in sorted(here, key=lambda row: order(row["recipe"]))
+        ):
             cell = []
             for count in counts:
                 values = [r["accuracy"] for r in here if (r["recipe"], r["labels"]) == (recipe, count)]
@@ -284,7 +292,7 @@ def main() -> int:
     for seed in range(options.seeds):
         for name in here:
             found = load(name)
-            for place, (recipe, way, method) in enumerate(cells(found, options.recipes.split(","))):
+            for recipe, way, method in cells(found, options.recipes.split(",")):
                 for count in counts:
                     if (name, recipe, count, seed) in done:
                         continue
@@ -304,7 +312,7 @@ def main() -> int:
                         out = run(found, way, method, label_N, seed=seed, steps=steps)
                         said_N = out.proba["label"].argmax(1)
                     right = float((said_N == found.key_N)[label_N < 0].mean())
-                    row = {"set": name, "recipe": recipe, "labels": count, "seed": seed, "place": place}
+                    row = {"set": name, "recipe": recipe, "labels": count, "seed": seed}
                     row |= {"accuracy": round(right, 4), "steps": steps, "minutes": options.minutes}
                     row |= {"seconds": round(time.process_time() - began, 1)}
                     rows.append(row)
