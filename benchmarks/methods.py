@@ -18,6 +18,7 @@ import argparse
 import datetime
 import gzip
 import json
+import math
 import os
 import platform
 import subprocess
@@ -32,6 +33,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout
 
 from sslcore.methods import METHODS
 from sslcore.training.data import TaskLabels, TrainingData
@@ -170,7 +173,9 @@ def scores(rows: list[Row]) -> list[Row]:
                 "minutes": minutes,
                 "seeds": len(held),
                 "accuracy": round(float(np.mean([row["accuracy"] for row in held])), 4),
-                "spread": round(float(np.std([row["accuracy"] for row in held])), 4),
+                "spread": round(float(np.std([row["accuracy"] for row in held])), 4)
+                if len(held) > 1
+                else None,
                 "gain": round(float(np.mean(gains)), 4) if gains else None,
                 "steps": round(float(np.mean([row["steps"] for row in held]))),
                 "commit": held[-1]["commit"],
@@ -242,7 +247,7 @@ def main() -> int:
         gain = "" if row["gain"] is None else f"{row['gain']:+.3f}"
         print(
             f"{row['set']:<15}{row['labels']:>7}  {row['method']:<22}{row['accuracy']:>9.3f}"
-            f"{row['spread']:>8.3f}{gain:>8}{row['seeds']:>6}"
+            f"{row['spread'] or math.nan:>8.3f}{gain:>8}{row['seeds']:>6}"
         )
     if options.write and not options.quick:
         SCORES.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
@@ -252,5 +257,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(RUNS.parents[2]))
     sys.exit(main())

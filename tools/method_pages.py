@@ -128,7 +128,8 @@ def scores_page(every: Sequence[Schema], scores: Sequence[Row]) -> str:
             lines += [f"| {label} | " + " | ".join(told) + " |"]
         lines += [""]
     lines += [
-        "Accuracy in percent on the items that carry no label, mean over seeds ± standard deviation; the "
+        "Accuracy in percent on the items that carry no label, mean over seeds ± standard deviation (without "
+        "one where there was one seed, which tells nothing of chance); the "
         "best of a column is bold. Beside the supervised network of the same labels and time: ▲ above by "
         "more than the larger of the two deviations, ▼ below by as much, ≈ neither. Two or three seeds tell "
         "no small differences apart.",
@@ -233,7 +234,9 @@ def _cell_of(
     if name == BASE or base is None:
         return told
     gain = row["gain"] if row.get("gain") is not None else row["accuracy"] - base["accuracy"]
-    noise = max(row.get("spread") or 0.0, base.get("spread") or 0.0)
+    if row.get("spread") is None or base.get("spread") is None:
+        return told  # one seed tells nothing of chance
+    noise = max(row["spread"], base["spread"])
     return f"{told} {'▲' if gain > noise else '▼' if gain < -noise else '≈'}"
 
 
