@@ -81,9 +81,7 @@ def moved_weights(weight_T: Tensor, norm_T: Tensor, target_T: Tensor, *, rate: f
 class GradNorm(LossWeights):
     """Keeps the tasks' pulls on the last shared weights alike."""
 
-    one_device: ClassVar[str] = (
-        "it measures the tasks' gradients, and a device sees those of its own items"
-    )
+    one_device: ClassVar[str] = "it measures the tasks' gradients, and a device sees those of its own items"
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape]) -> None:
         import torch
