@@ -13,7 +13,7 @@ import pytest
 from sslcore.store import Event
 from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 PAGES = ("data", "label", "review", "quality", "map", "train", "compare", "export")
 SIZES = {1440: 900, 1024: 768}
 KEEP = os.environ.get("LABELLOOM_SCREENSHOTS")
