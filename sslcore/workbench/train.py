@@ -349,7 +349,7 @@ class TrainDesk(Desk):
         better = probability_better(run_right, instant_right)
         advice, reason = _advise(fits, instant is not None, differ, run_right, instant_right, better)
         if advice != "impossible" and self._collapsed(run_id, task):
-            advice, reason = "impossible", str(self._train_run(run_id).result.get("note") or reason)
+            advice, reason = "keep", str(self._train_run(run_id).result.get("note") or reason)
         return Adoption(run, instant, head, differ, run_right, instant_right, better, advice, reason)
 
     def adopt(self, task: Task, run_id: int) -> None:

@@ -7,6 +7,7 @@ import re
 import zipfile
 
 import pytest
+from playwright.sync_api import TimeoutError as Unheard
 
 from sslcore.store import LabelState, Store
 from sslcore.workbench.palette import class_hotkeys
@@ -38,9 +39,12 @@ class Journey:
         link = self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=name)
         for _ in range(3):  # a click while the page before is still being drawn may go unheard
             link.click()
+            try:
+                self.page.wait_for_url(f"**/{name.lower()}*", timeout=10_000)
+            except Unheard:
+                continue
             wait_idle(self.page, 60_000)
-            if f"/{name.lower()}" in self.page.url:
-                return
+            return
         raise AssertionError(f"The link {name} was clicked three times. The page is still {self.page.url}.")
 
     def state(self):

@@ -321,14 +321,13 @@ def test_adoption_is_advised_against_where_the_run_is_worse(bench):
     assert "instant loop is better" in held.reason
 
 
-def test_a_run_that_collapsed_is_never_offered(bench):
+def test_a_run_that_collapsed_is_advised_against_and_left_to_the_user(bench):
     run_id = start(bench)
     finish(bench, run_id, figures={"tasks": {"topic": {"collapsed": True}}, "note": "Collapsed on 'topic'."})
     held = bench.train.adoption(bench.task(), run_id)
-    assert (held.advice, held.reason) == ("impossible", "Collapsed on 'topic'.")
-    with pytest.raises(StoreError, match="Collapsed on 'topic'"):
-        bench.train.adopt(bench.task(), run_id)
-    assert bench.store.adopted(bench.task().id) is None
+    assert (held.advice, held.reason) == ("keep", "Collapsed on 'topic'.")
+    bench.train.adopt(bench.task(), run_id)  # who knows better may: it can be taken back
+    assert bench.store.adopted(bench.task().id) == run_id
 
 
 def test_pictures_of_a_run_are_those_of_its_folder_by_kind_and_step(bench):
