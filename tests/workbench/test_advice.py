@@ -10,7 +10,6 @@ import pytest
 
 from sslcore.__main__ import main
 from sslcore.errors import RecipeError
-from sslcore.jobs import launch
 from sslcore.quality.expected_gain import Gain
 from sslcore.quality.intervals import Interval
 from sslcore.store import NewItem, NewLabel, Store
@@ -22,7 +21,7 @@ from sslcore.training.recipe import Recipe
 from sslcore.workbench import Workbench
 from sslcore.workbench.advice import first_words
 from sslcore.workbench.prospects import Advice
-from tests.browser.harness import make_image_project, make_text_project
+from tests.browser.harness import make_image_project
 from tests.workbench.runs import audit, finish
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -204,23 +203,6 @@ def test_what_cannot_run_is_passed_over():
 
 
 # --- on a project --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def open_bench(tmp_path, tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path_factory.getbasetemp()))
-    monkeypatch.setattr(launch, "ensure_worker", lambda home, project: None)
-    held = []
-
-    def open_project(make=make_text_project, **how):
-        name = f"p{len(held)}"
-        make(tmp_path, name, **how).close()
-        held.append(Workbench.open(name, root=tmp_path))
-        return held[-1]
-
-    yield open_project
-    for bench in held:
-        bench.close()
 
 
 @pytest.fixture

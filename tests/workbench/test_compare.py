@@ -3,29 +3,10 @@
 import numpy as np
 import pytest
 
-from sslcore.jobs import launch
 from sslcore.store import Event, LabelState, NewItem, Store
 from sslcore.workbench import Workbench
 from sslcore.workbench.learning_curve import POINTS, label_order, ladder
-from tests.browser.harness import make_text_project
 from tests.workbench.runs import audit, finish
-
-
-@pytest.fixture
-def open_bench(tmp_path, monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path_factory.getbasetemp()))
-    monkeypatch.setattr(launch, "ensure_worker", lambda home, project: None)
-    held = []
-
-    def open_project(**how):
-        name = f"p{len(held)}"
-        make_text_project(tmp_path, name, **how).close()
-        held.append(Workbench.open(name, root=tmp_path))
-        return held[-1]
-
-    yield open_project
-    for bench in held:
-        bench.close()
 
 
 @pytest.fixture

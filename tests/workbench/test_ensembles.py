@@ -7,33 +7,18 @@ import pytest
 
 from sslcore.__main__ import main
 from sslcore.errors import RecipeError, StoreError
-from sslcore.jobs import launch
 from sslcore.jobs.job import Job
 from sslcore.jobs.worker import main as work
 from sslcore.store import Event, NewItem, Store
 from sslcore.workbench import Workbench
-from tests.browser.harness import make_text_project
 from tests.workbench.runs import audit, finish
 
 SHARP = {"n": 160, "labelled": 16}
 
 
-@pytest.fixture
-def open_bench(tmp_path, monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path_factory.getbasetemp()))
-    monkeypatch.setattr(launch, "ensure_worker", lambda home, project: None)
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
     monkeypatch.setattr(Job, "give_way", lambda self: None)  # the worker runs in this process here
-    held = []
-
-    def open_project(**how):
-        name = f"p{len(held)}"
-        make_text_project(tmp_path, name, **how).close()
-        held.append(Workbench.open(name, root=tmp_path))
-        return held[-1]
-
-    yield open_project
-    for bench in held:
-        bench.close()
 
 
 @pytest.fixture

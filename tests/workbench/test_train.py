@@ -7,36 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sslcore.errors import ConfigError, RecipeError, StoreError
-from sslcore.jobs import launch
 from sslcore.store import Event, Store
 from sslcore.workbench import Workbench
 from sslcore.workbench.train import RAW, probability_better
-from tests.browser.harness import make_image_project, make_text_project
+from tests.browser.harness import make_image_project
 from tests.workbench.runs import audit, finish
-
-
-@pytest.fixture
-def wishes(monkeypatch, tmp_path_factory):
-    """No worker starts; the projects for which one was wished for are listed."""
-    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path_factory.getbasetemp()))
-    asked = []
-    monkeypatch.setattr(launch, "ensure_worker", lambda home, project: asked.append(project))
-    return asked
-
-
-@pytest.fixture
-def open_bench(tmp_path, wishes):
-    held = []
-
-    def open_project(make=make_text_project, **how):
-        name = f"p{len(held)}"
-        make(tmp_path, name, **how).close()
-        held.append(Workbench.open(name, root=tmp_path))
-        return held[-1]
-
-    yield open_project
-    for bench in held:
-        bench.close()
 
 
 @pytest.fixture

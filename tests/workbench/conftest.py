@@ -1,0 +1,32 @@
+"""Projects for the tests of desks: made on the spot, closed at the end, and no worker starts for them."""
+
+import pytest
+
+from sslcore.jobs import launch
+from sslcore.workbench import Workbench
+from tests.browser.harness import make_text_project
+
+
+@pytest.fixture
+def wishes(monkeypatch, tmp_path_factory):
+    """No worker starts; the projects for which one was wished for are listed."""
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path_factory.getbasetemp()))
+    asked = []
+    monkeypatch.setattr(launch, "ensure_worker", lambda home, project: asked.append(project))
+    return asked
+
+
+@pytest.fixture
+def open_bench(tmp_path, wishes):
+    """Opens one more project; ``make`` is how it is made, texts by default."""
+    held = []
+
+    def open_project(make=make_text_project, **how):
+        name = f"p{len(held)}"
+        make(tmp_path, name, **how).close()
+        held.append(Workbench.open(name, root=tmp_path))
+        return held[-1]
+
+    yield open_project
+    for bench in held:
+        bench.close()
