@@ -20,9 +20,7 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +28,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout
 
-from benchmarks.methods import Silent, facts, load
+from benchmarks.methods import facts, load, score
 from sslcore.methods import METHODS
 from sslcore.pretraining import WARM_STARTS
-from sslcore.training.data import TaskLabels, TrainingData
 from sslcore.training.recipe import Recipe
-from sslcore.training.run import train
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "docs" / "generative" / "runs.jsonl"
@@ -78,19 +74,7 @@ def recipe(entry: str, seed: int, steps: int, side: int) -> Recipe:
 
 def run(found: Any, entry: str, *, labels: int, seed: int, steps: int, side: int) -> Any:
     """Trains; the result and the accuracy on items without a label."""
-    modality, raw, key_N = found
-    key_N = np.asarray(key_N, dtype=np.int64)
-    rng = np.random.default_rng(seed)
-    classes = int(key_N.max()) + 1
-    label_N = np.full(len(key_N), -1, dtype=np.int64)
-    for label in range(classes):
-        label_N[rng.choice(np.flatnonzero(key_N == label), labels // classes, replace=False)] = label
-    data = TrainingData(modality, [TaskLabels("label", "single", classes, label_N)], **raw)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        out = train(recipe(entry, seed, steps, side), data, Silent(), folder=Path(folder))
-    right_N = out.proba["label"].argmax(1) == key_N
-    return out, float(right_N[label_N < 0].mean())
+    return score(found, recipe(entry, seed, steps, side), labels=labels, seed=seed)
 
 
 def steps_for(found: Any, entry: str, *, labels: int, minutes: float, side: int) -> int:

@@ -111,7 +111,7 @@ class Silent:
         return False
 
 
-def run(found: tuple[str, dict[str, Any], Any], method: str, *, labels: int, seed: int, steps: int) -> Any:
+def score(found: tuple[str, dict[str, Any], Any], recipe: Recipe, *, labels: int, seed: int) -> Any:
     """Trains; the result and the accuracy on items without a label."""
     modality, raw, key_N = found
     key_N = np.asarray(key_N, dtype=np.int64)
@@ -121,13 +121,18 @@ def run(found: tuple[str, dict[str, Any], Any], method: str, *, labels: int, see
     for label in range(classes):
         label_N[rng.choice(np.flatnonzero(key_N == label), labels // classes, replace=False)] = label
     data = TrainingData(modality, [TaskLabels("label", "single", classes, label_N)], **raw)
-    settings = {"steps": steps, "evaluate_every_s": 60.0, "checkpoint_every_s": 3600.0}
-    recipe = Recipe.parse({"method": method, "train_config": settings, "seed": seed})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         out = train(recipe, data, Silent(), folder=Path(folder))
     right_N = out.proba["label"].argmax(1) == key_N
     return out, float(right_N[label_N < 0].mean())
+
+
+def run(found: tuple[str, dict[str, Any], Any], method: str, *, labels: int, seed: int, steps: int) -> Any:
+    """A method with its defaults for so many steps."""
+    settings = {"steps": steps, "evaluate_every_s": 60.0, "checkpoint_every_s": 3600.0}
+    recipe = Recipe.parse({"method": method, "train_config": settings, "seed": seed})
+    return score(found, recipe, labels=labels, seed=seed)
 
 
 def steps_for(found: Any, method: str, *, labels: int, minutes: float) -> int:
