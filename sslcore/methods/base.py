@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sslcore.config import Config, param
 from sslcore.models import TaskShape
+from sslcore.models.ground import Ground
 
 if TYPE_CHECKING:
     import torch
@@ -131,6 +132,11 @@ class Method(ABC):
     target_views: ClassVar[tuple[str, ...]] = ()
     teacher_views: ClassVar[tuple[str, ...]] = ()
     one_device: ClassVar[str] = ""
+
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """Why it cannot work there, in plain words; "" where it can. Asks no torch."""
+        return ""
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
         import torch

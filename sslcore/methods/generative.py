@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config
-from sslcore.errors import RecipeError
 from sslcore.methods.base import Method
 from sslcore.models import TaskShape
+from sslcore.models.ground import CLASS_KINDS, Ground
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MOST_CLASSES, LEAST_SIDE = 10, 6  # classes on a sheet, and images along its side
 SHOWN = 8  # items whose reconstructions are shown
-CLASS_KINDS = ("single", "ordinal")
 
 
 class GenerativeMethod(Method):
@@ -42,21 +41,27 @@ class GenerativeMethod(Method):
         super().__init__(config, tasks, items)
         self.shown: dict[int, tuple[Tensor, Tensor]] = {}  # of a task: a few items, and what became of them
 
-    def build(self, network: Network) -> None:
-        """Refuses what cannot be drawn, and opens the range of pixels.
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It draws images or feature vectors of a class."""
+        if ground.traits.source == "text":
+            return (
+                f"{cls.__name__} draws images or feature vectors; this network ({ground.backbone}) reads "
+                "words, and these cannot be drawn by gradient. Train it on an encoder's features: choose an "
+                "encoder and the backbone 'feature_mlp', or another method."
+            )
+        if not ground.classed:
+            return (
+                f"{cls.__name__} draws items of a class, and no task of this run has one class an item. "
+                "Choose another method, or a task of the kind 'single' or 'ordinal' beside."
+            )
+        return ""
 
-        Raises:
-            RecipeError: The network reads texts.
-        """
+    def build(self, network: Network) -> None:
+        """Opens the range of pixels."""
         import torch
 
         spec = network.backbone.spec
-        if spec.kind not in ("image", "feature"):
-            raise RecipeError(
-                f"{type(self).__name__} draws images or feature vectors; this network reads {spec.kind}, and "
-                "words cannot be drawn by gradient. Train it on an encoder's features: choose an encoder and "
-                "the backbone 'feature_mlp', or another method."
-            )
         self.spec, self.slices = spec, list(network.slices)
         if spec.kind == "image":
             self.state["low_X"] = torch.zeros(spec.channels)
@@ -128,11 +133,7 @@ class AutoencoderMethod(GenerativeMethod):
     rate = 3e-3  # at 1e-3 a laptop's run of some hundred steps ends before the decoder heeds the class
 
     def build(self, network: Network) -> None:
-        """The autoencoders.
-
-        Raises:
-            RecipeError: The network reads texts.
-        """
+        """The autoencoders."""
         from torch import nn
 
         from sslcore.models.conditional_vae import ConditionalVAE

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from sslcore.config import param
 from sslcore.methods import METHODS
 from sslcore.methods.base import Batch, MethodConfig, Moment, Seen, UnlabelledTerm
-from sslcore.methods.generative import CLASS_KINDS, GenerativeMethod
+from sslcore.methods.generative import GenerativeMethod
+from sslcore.models.ground import CLASS_KINDS
 
 if TYPE_CHECKING:
     import torch

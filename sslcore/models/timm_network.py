@@ -7,6 +7,7 @@ networks get pixels normalised as timm's configuration of them says.
 from __future__ import annotations
 
 import difflib
+import os
 import socket
 import urllib.request
 from functools import cache
@@ -33,13 +34,33 @@ class TimmNetwork(ImageTrunk):
         if config.fixed_input_size:
             settings["img_size"] = spec.size
         wanted = self.pretrained and spec.pretrained
-        if wanted and not _within_reach(config.hf_hub_id):
-            raise SourceUnavailableError(no_weights(self.name, OSError("no connection")))
+        if wanted:
+            self.need_weights()
         try:
             network = timm.create_model(model, pretrained=wanted, **settings)
         except Exception as error:  # no network, no such file, no room: the library raises what it meets
             raise SourceUnavailableError(no_weights(self.name, error)) from None
         super().__init__(spec, *cut(network, spec.size, self.name))
+
+    @classmethod
+    def need_weights(cls) -> None:
+        """Refuses where its weights are neither on this machine nor within reach; loads none.
+
+        Raises:
+            SourceUnavailableError: Says what works without a network.
+        """
+        import timm
+        from huggingface_hub import try_to_load_from_cache
+
+        if not cls.pretrained:
+            return
+        config = timm.get_pretrained_cfg(parse_name(cls.name).model, allow_unregistered=False)
+        if config.hf_hub_id and isinstance(
+            try_to_load_from_cache(config.hf_hub_id, "model.safetensors"), str
+        ):
+            return
+        if not within_reach("huggingface.co"):
+            raise SourceUnavailableError(no_weights(cls.name, OSError("no connection")))
 
 
 @cache
@@ -75,16 +96,14 @@ def backbone(name: str) -> type[Backbone]:
     return type("TimmNetwork_" + plain, (TimmNetwork,), traits)
 
 
-def _within_reach(repository: str | None) -> bool:
+def within_reach(host: str) -> bool:
     """Whether a download has a chance: the hub's client would try for three quarters of a minute."""
-    from huggingface_hub import try_to_load_from_cache
-
+    if os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "TRUE", "YES", "ON"):
+        return False
     if urllib.request.getproxies():
         return True
-    if repository and isinstance(try_to_load_from_cache(repository, "model.safetensors"), str):
-        return True
     try:
-        return bool(socket.getaddrinfo("huggingface.co", 443))
+        return bool(socket.getaddrinfo(host, 443))
     except OSError:
         return False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import nn
@@ -17,7 +18,9 @@ from sslcore.models import InputSpec
 from sslcore.models.image_trunk import ImageTrunk, cut
 from sslcore.models.names import parse_name
 from sslcore.models.network import Backbone
-from sslcore.models.timm_network import no_weights
+from sslcore.models.timm_network import no_weights, within_reach
+
+HOST = "download.pytorch.org"
 
 
 class TorchvisionNetwork(ImageTrunk):
@@ -34,6 +37,7 @@ class TorchvisionNetwork(ImageTrunk):
             settings["image_size"] = spec.size
         network = library.get_model(model, **settings)
         if self.pretrained and spec.pretrained:
+            self.need_weights()
             weights: Any = library.get_model_weights(model)
             try:  # hash and "weights only": what is downloaded is checked and runs no code
                 held = weights.DEFAULT.get_state_dict(progress=False, check_hash=True, weights_only=True)
@@ -42,6 +46,23 @@ class TorchvisionNetwork(ImageTrunk):
                 raise SourceUnavailableError(no_weights(self.name, error)) from None
         _behead(network, self.name)
         super().__init__(spec, *cut(network, spec.size, self.name))
+
+    @classmethod
+    def need_weights(cls) -> None:
+        """Refuses where its weights are neither on this machine nor within reach; loads none.
+
+        Raises:
+            SourceUnavailableError: Says what works without a network.
+        """
+        import torchvision.models as library
+        from torch import hub
+
+        if not cls.pretrained:
+            return
+        weights: Any = library.get_model_weights(parse_name(cls.name).model)
+        file = weights.DEFAULT.url.rpartition("/")[2]
+        if not (Path(hub.get_dir()) / "checkpoints" / file).is_file() and not within_reach(HOST):
+            raise SourceUnavailableError(no_weights(cls.name, OSError("no connection")))
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sslcore.config import Config
 from sslcore.models import TaskShape
+from sslcore.models.ground import Ground
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,11 @@ class Sharing(ABC):
         config: The sharing's settings.
     """
 
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """Why the tasks cannot share the network so, in plain words; "" where they can. Asks no torch."""
+        return ""
+
     def __init__(self, config: Config) -> None:
         self.config: Any = config
 
@@ -42,9 +48,6 @@ class Sharing(ABC):
 
         Returns:
             The trunk, and the slice of its features that each task reads.
-
-        Raises:
-            RecipeError: The backbone cannot be shared in this way.
         """
 
     def penalty(self, trunk: Backbone) -> Tensor | None:
@@ -66,6 +69,11 @@ class Balancing(ABC):
     """
 
     one_device: ClassVar[str] = ""
+
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """Why the tasks cannot be balanced so, in plain words; "" where they can. Asks no torch."""
+        return ""
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape]) -> None:
         import torch

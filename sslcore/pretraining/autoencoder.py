@@ -9,11 +9,10 @@ When: images that are simple and centred, and no time for anything else; mostly 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.pretraining import WARM_STARTS
 from sslcore.pretraining.base import WarmConfig
-from sslcore.pretraining.kinds import need_kind
 from sslcore.pretraining.reconstruction import Reconstruction, error
 
 if TYPE_CHECKING:
@@ -37,14 +36,8 @@ NO_ORDER = "the mean of a text's words cannot give them back in order."
 class Autoencoder(Reconstruction):
     """Gives back what it was given."""
 
-    def build(self, backbone: Backbone, plain_B: Tensor) -> None:
-        """The decoder.
-
-        Raises:
-            RecipeError: The network reads no images.
-        """
-        need_kind(backbone, "The autoencoder", {"feature": COPY, "text": NO_ORDER, "tokens": NO_ORDER})
-        super().build(backbone, plain_B)
+    called: ClassVar[str] = "The autoencoder"
+    refuses: ClassVar[Mapping[str, str]] = {"feature": COPY, "text": NO_ORDER, "tokens": NO_ORDER}
 
     def loss(
         self, backbone: Backbone, views: Mapping[str, Tensor], at: Moment, rng: torch.Generator

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sslcore.config import Config, param
+from sslcore.models.ground import Ground
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
     from sslcore.methods.base import Moment
     from sslcore.models.network import Backbone
+
+READS = {
+    "image": "images",
+    "feature": "frozen features",
+    "text": "rows of words",
+    "tokens": "rows of word pieces",
+}
+"""What networks are fed, in words."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +46,28 @@ class WarmStart(ABC):
         config: The warm start's settings.
 
     Attributes:
+        refuses: The reason for each kind of input ("image", "feature", "text", "tokens") that it cannot
+            learn from.
+        called: Its name at the beginning of such a message.
         views: Views of each item it wants: "plain", "weak" or "strong", with "_2" for a second one.
         own: Modules beside the backbone's, made by :meth:`build`; trained with it, and left behind.
         state: Tensors that survive a step, by name; saved in every checkpoint.
     """
 
     views: ClassVar[tuple[str, ...]] = ()
+    refuses: ClassVar[Mapping[str, str]] = {}
+    called: ClassVar[str] = ""
+
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """Why it cannot teach this network, in plain words; "" where it can. Asks no torch."""
+        reads = ground.traits.reads
+        if reads not in cls.refuses:
+            return ""
+        return (
+            f"{cls.called} cannot warm a network that reads {READS[reads]}: {cls.refuses[reads]} "
+            "Choose warm start 'masked' or 'simclr', or none."
+        )
 
     def __init__(self, config: Config) -> None:
         import torch

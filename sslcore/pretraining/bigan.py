@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import param
 from sslcore.pretraining import WARM_STARTS
 from sslcore.pretraining.base import WarmConfig, WarmStart
-from sslcore.pretraining.kinds import need_kind
 from sslcore.pretraining.sheets import MOST, to_pictures
 
 if TYPE_CHECKING:
@@ -55,20 +54,17 @@ class BiGANConfig(WarmConfig):
 class BiGAN(WarmStart):
     """Encoder, generator, and a judge of their pairs."""
 
+    called: ClassVar[str] = "BiGAN"
+    refuses: ClassVar[Mapping[str, str]] = dict.fromkeys(("feature", "text", "tokens"), ONLY_IMAGES)
     views = ("plain",)
 
     def build(self, backbone: Backbone, plain_B: Tensor) -> None:
-        """The code layer on the backbone, the generator, the judge.
-
-        Raises:
-            RecipeError: The network reads no images.
-        """
+        """The code layer on the backbone, the generator, the judge."""
         from torch import nn
 
         from sslcore.models.decoder import ImageDecoder
         from sslcore.models.judge import Judge
 
-        need_kind(backbone, "BiGAN", dict.fromkeys(("feature", "text", "tokens"), ONLY_IMAGES))
         latent = self.config.latent
         self.own["code"] = nn.Sequential(
             nn.Linear(backbone.width, latent), nn.BatchNorm1d(latent, affine=False)

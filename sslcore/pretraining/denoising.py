@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import param
 from sslcore.pretraining import WARM_STARTS
 from sslcore.pretraining.base import WarmConfig
-from sslcore.pretraining.kinds import need_kind
 from sslcore.pretraining.reconstruction import Reconstruction, error
 
 if TYPE_CHECKING:
@@ -45,14 +44,8 @@ class DenoisingConfig(WarmConfig):
 class Denoising(Reconstruction):
     """Gives back the item without the noise."""
 
-    def build(self, backbone: Backbone, plain_B: Tensor) -> None:
-        """The decoder.
-
-        Raises:
-            RecipeError: The network reads words.
-        """
-        need_kind(backbone, "The denoising autoencoder", {"text": NO_NOISE, "tokens": NO_NOISE})
-        super().build(backbone, plain_B)
+    called: ClassVar[str] = "The denoising autoencoder"
+    refuses: ClassVar[Mapping[str, str]] = {"text": NO_NOISE, "tokens": NO_NOISE}
 
     def loss(
         self, backbone: Backbone, views: Mapping[str, Tensor], at: Moment, rng: torch.Generator

@@ -11,11 +11,10 @@ When: photographs and letters, which have an upright; not cells, leaves or satel
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.pretraining import WARM_STARTS
 from sslcore.pretraining.base import WarmConfig, WarmStart
-from sslcore.pretraining.kinds import need_kind
 
 if TYPE_CHECKING:
     import torch
@@ -38,17 +37,14 @@ NO_UPRIGHT = "there is nothing to turn."
 class Rotation(WarmStart):
     """Tells how an image is turned."""
 
+    called: ClassVar[str] = "Rotation"
+    refuses: ClassVar[Mapping[str, str]] = dict.fromkeys(("feature", "text", "tokens"), NO_UPRIGHT)
     views = ("weak",)
 
     def build(self, backbone: Backbone, plain_B: Tensor) -> None:
-        """The layer that tells.
-
-        Raises:
-            RecipeError: The network reads no images.
-        """
+        """The layer that tells."""
         from sslcore.models.projector import projector
 
-        need_kind(backbone, "Rotation", dict.fromkeys(("feature", "text", "tokens"), NO_UPRIGHT))
         self.own["head"] = projector(backbone.width, HIDDEN, 4)
 
     def loss(

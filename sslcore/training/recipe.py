@@ -16,6 +16,7 @@ from sslcore.errors import RecipeError, UnknownNameError
 from sslcore.methods import METHODS
 from sslcore.methods.supervised import SupervisedConfig
 from sslcore.models.names import PATTERN, is_library_name
+from sslcore.models.traits import TRAITS
 from sslcore.multitask import BALANCINGS, SHARINGS
 from sslcore.pretraining import WARM_STARTS
 from sslcore.registry import Registry
@@ -31,16 +32,8 @@ CHOICES: dict[str, Registry[Any]] = {
 }
 """The choices of a recipe that have settings of their own, ``<choice>_config``."""
 
-BACKBONE_KINDS = {
-    "small_cnn": "image",
-    "wrn_16_2": "image",
-    "wrn_28_2": "image",
-    "efficientnet_lite0": "image",
-    "text_embedding": "text",
-    "minilm": "text",
-    "feature_mlp": "feature",
-}
-"""What each backbone reads; a test holds this beside the registry, which would import torch."""
+BACKBONE_KINDS = {name: traits.source for name, traits in TRAITS.items()}
+"""What raw items each backbone takes."""
 
 
 def backbone_kind(name: str) -> str:

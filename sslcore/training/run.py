@@ -37,7 +37,9 @@ from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device, choose_precision
 from sslcore.training.ema import AveragedNetwork
 from sslcore.training.evaluation import Evaluation, probe_rows
+from sslcore.training.fit import refuse
 from sslcore.training.fleet import Fleet, launched
+from sslcore.training.looking import ground_of
 from sslcore.training.memory import forget_device_memory, halved, out_of_memory
 from sslcore.training.optimiser import PartlyAdaptive
 from sslcore.training.pictures import write_pictures
@@ -83,6 +85,7 @@ def train(
     on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     devices = list(range(torch.cuda.device_count())) if on_gpu else []
     with torch.random.fork_rng(devices=devices):  # the caller's random numbers stay theirs
+        refuse(recipe, ground_of(recipe, data))
         settled = settle(recipe, data, folder, resume=resume)
         run = _Run(settled, data, reporter, folder, fleet=launched())
         if resume:

@@ -23,11 +23,11 @@ import torch
 
 from sslcore.config import Config
 from sslcore.models import BACKBONES
+from sslcore.training.auto import chosen_backbone, outline_of
 from sslcore.training.checkpoint import write_whole
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device
 from sslcore.training.memory import out_of_memory
-from sslcore.training.preprocess import chosen_backbone, kinds_there
 from sslcore.training.recipe import Recipe, TrainConfig, backbone_kind
 
 FILE = "sizes.json"
@@ -146,14 +146,11 @@ def settle(recipe: Recipe, data: TrainingData, folder: Path, *, resume: bool = F
         data: The set; of its images only the shape is read.
         folder: The run's folder: what is decided is written to it.
         resume: Take what is written there, if there is something.
-
-    Raises:
-        RecipeError: The network wished for cannot read this set.
     """
     config = recipe.train_config
     wish = Sizes(config.image_size, config.batch, config.unlabelled_ratio)
     if kind_read(config, data) != "image":
-        batch, ratio = _usual(chosen_backbone(data, config, choose_device(config.device)), config)
+        batch, ratio = _usual(_chosen(config, data), config)
         return _with(recipe, Sizes(config.image_size, wish.batch or batch, wish.ratio or ratio), "")
     if config.backbone != "auto" and all((wish.image, wish.batch, wish.ratio)):
         return recipe
@@ -172,11 +169,16 @@ def _usual(backbone: str, config: TrainConfig) -> tuple[int, int]:
     return LIGHT if heavy and choose_device(config.device).type == "cpu" else USUAL
 
 
+def _chosen(config: TrainConfig, data: TrainingData) -> str:
+    on_gpu = choose_device(config.device).type == "cuda"
+    return chosen_backbone(outline_of(data), config, on_gpu=on_gpu)
+
+
 def kind_read(config: TrainConfig, data: TrainingData) -> str:
     """What the network of a run reads: "image", "text", "feature" or another kind."""
     if config.backbone != "auto":
         return backbone_kind(config.backbone)
-    return next(kind for kind, there in kinds_there(data).items() if there)
+    return outline_of(data).given[0]
 
 
 def told(folder: Path) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def _decide(recipe: Recipe, data: TrainingData, wish: Sizes) -> tuple[Recipe, di
     config = recipe.train_config
     device = choose_device(config.device)
     count, channels, height, width = data.image_NXHW.shape
-    backbone = chosen_backbone(data, config, device)
+    backbone = _chosen(config, data)
     network = BACKBONES[backbone].value
     low, high = getattr(network, "sizes", (8, 512))
     side_S = sides(min(height, width), low, high, count=count, channels=channels)

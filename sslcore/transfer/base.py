@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config
-from sslcore.errors import RecipeError
+from sslcore.models.ground import Ground
 from sslcore.shapes import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class Transfer:
         self.config: Any = config
         self.state: dict[str, Tensor] = {}
 
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """Why the mode cannot work there, in plain words; "" where it can. Asks no torch."""
+        return ""
+
     def meet(self, source: Source) -> None:
         """Told once, before :meth:`prepare`, where items come from.
 
@@ -70,11 +75,7 @@ class Transfer:
         self.state.update({name: tensor.to(device) for name, tensor in self.state.items()})
 
     def prepare(self, network: Network) -> None:
-        """Freezes, wraps or remembers weights, once before training.
-
-        Raises:
-            RecipeError: The mode does not fit this network.
-        """
+        """Freezes, wraps or remembers weights, once before training."""
 
     def groups(self, network: Network, rate: float, decay: float) -> list[dict[str, Any]]:
         """Groups of weights for the optimiser.
@@ -108,31 +109,28 @@ class Transfer:
         """Makes the network a plain one again, at the end of a run."""
 
 
-def knows(network: Network) -> bool:
-    """Whether its weights were learned: packaged ones, word vectors of the set, or by a warm start."""
-    from sslcore.models.network import Backbone
-
-    if network.warm or network.backbone.spec.kind == "text":
-        return True
-    return any(part.pretrained for part in network.backbone.modules() if isinstance(part, Backbone))
-
-
-def need_knowledge(network: Network, mode: str, *, features_will_do: bool = False) -> None:
-    """Refuses a network that starts from random weights.
+def need_knowledge(ground: Ground, mode: str, *, features_will_do: bool = False) -> str:
+    """Why a mode that keeps what the network knows cannot work; "" where the network knows something.
 
     Args:
-        network: The network.
+        ground: What the recipe stands on.
         mode: What asks, for the message.
         features_will_do: Whether reading frozen features is knowledge enough.
 
-    Raises:
-        RecipeError: It knows nothing.
+    >>> from sslcore.models.traits import TRAITS
+    >>> need_knowledge(Ground("small_cnn", TRAITS["small_cnn"], ()), "LoRA")[:49]
+    'LoRA keeps what the network already knows, and th'
+    >>> need_knowledge(Ground("small_cnn", TRAITS["small_cnn"], (), warm=True), "LoRA")
+    ''
     """
-    if knows(network) or (features_will_do and network.backbone.spec.kind == "feature"):
-        return
-    raise RecipeError(
-        f"{mode} keeps what the network already knows, and this one starts from random weights. Choose a "
-        "pretrained backbone (efficientnet_lite0, minilm), a warm start, or transfer 'finetune'."
+    if ground.knows or (features_will_do and ground.traits.reads == "feature"):
+        return ""
+    other = {
+        "image": "the backbone 'efficientnet_lite0', which is pretrained, a warm start such as 'simclr',",
+    }.get(ground.traits.reads, "a warm start such as 'masked'")
+    return (
+        f"{mode} keeps what the network already knows, and this one ({ground.backbone}) starts from random "
+        f"weights. Choose {other} or transfer 'finetune'."
     )
 
 

@@ -12,12 +12,12 @@ When: texts with 4 to 50 labels a class on a pretrained backbone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sslcore.config import param
-from sslcore.errors import RecipeError
+from sslcore.models.ground import Ground
 from sslcore.shapes import BoolArray, IntArray
 from sslcore.transfer import TRANSFERS
 from sslcore.transfer.base import Source
@@ -53,21 +53,28 @@ class ContrastiveConfig(FinetuneConfig):
 class Contrastive(Finetune):
     """Pairs of labels first, then the heads."""
 
-    def meet(self, source: Source) -> None:
-        """Keeps the labels.
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs labels of two classes in a task with one class an item."""
+        if not ground.classed:
+            return (
+                "Contrastive refinement pairs items of different classes, and no task of this run has one "
+                "class an item. Choose another transfer mode, or a task of the kind 'single' or 'ordinal' "
+                "beside."
+            )
+        if max(ground.labelled[place] for place in ground.classed) < 2:
+            return (
+                "Contrastive refinement pairs items of different classes, and all labels are of one class. "
+                "Label items of a second class, or choose another transfer mode."
+            )
+        return ""
 
-        Raises:
-            RecipeError: No task has labels of two classes.
-        """
+    def meet(self, source: Source) -> None:
+        """Keeps the labels."""
         self._source = source
         self._tasks = [
             task for task, label_N in enumerate(source.label_TN) if len(np.unique(label_N[label_N >= 0])) > 1
         ]
-        if not self._tasks:
-            raise RecipeError(
-                "Contrastive refinement pairs items of different classes, and all labels are of one class. "
-                "Label items of a second class, or choose another transfer mode."
-            )
 
     def prepare(self, network: Network) -> None:
         """Remembers what may learn from pairs."""

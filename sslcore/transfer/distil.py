@@ -11,12 +11,13 @@ When: a good but slow model is to become one for a phone, or a graph's answers a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sslcore.config import param
 from sslcore.errors import RecipeError
+from sslcore.models.ground import Ground
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.transfer import TRANSFERS
 from sslcore.transfer.base import Source
@@ -50,6 +51,17 @@ class DistilConfig(FinetuneConfig):
 )
 class Distil(Finetune):
     """The student also learns the teacher's probabilities."""
+
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs a task that can be taught: one class an item."""
+        if ground.classed:
+            return ""
+        return (
+            "Distillation learns a teacher's probabilities of one class an item, and no task of this run has "
+            "one class an item. Choose transfer 'finetune', or a task of the kind 'single' or 'ordinal' "
+            "beside."
+        )
 
     def meet(self, source: Source) -> None:
         """Takes the teacher's probabilities.

@@ -10,8 +10,9 @@ When: a pretrained or warm-started backbone, fewer than about ten labels a class
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sslcore.models.ground import Ground
 from sslcore.transfer import TRANSFERS
 from sslcore.transfer.base import Transfer, need_knowledge
 
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 class Frozen(Transfer):
     """Heads on a backbone that does not move."""
 
-    def prepare(self, network: Network) -> None:
-        """Freezes the backbone.
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs a network that knows something."""
+        return need_knowledge(ground, "A frozen backbone", features_will_do=True)
 
-        Raises:
-            RecipeError: The backbone knows nothing yet.
-        """
-        need_knowledge(network, "A frozen backbone", features_will_do=True)
+    def prepare(self, network: Network) -> None:
+        """Freezes the backbone."""
         network.backbone.requires_grad_(False).eval()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config, param
+from sslcore.models.ground import Ground
 from sslcore.transfer import TRANSFERS
 from sslcore.transfer.base import Transfer, need_knowledge, split_decay
 
@@ -39,13 +40,13 @@ class L2SPConfig(Config):
 class L2SP(Transfer):
     """Everything is trained, and held by its start."""
 
-    def prepare(self, network: Network) -> None:
-        """Remembers the start.
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs a network that knows something."""
+        return need_knowledge(ground, "L2-SP")
 
-        Raises:
-            RecipeError: The start is random.
-        """
-        need_knowledge(network, "L2-SP")
+    def prepare(self, network: Network) -> None:
+        """Remembers the start."""
         self.state = {
             f"start.{name}": weight.detach().clone()
             for name, weight in network.backbone.named_parameters()

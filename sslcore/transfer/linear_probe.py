@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config, param
+from sslcore.models.ground import Ground
 from sslcore.transfer import TRANSFERS
 from sslcore.transfer.base import Transfer, need_knowledge
 from sslcore.transfer.falling import falling_rates
@@ -43,13 +44,13 @@ class LinearProbeConfig(Config):
 class LinearProbe(Transfer):
     """The heads first, then the backbone too."""
 
-    def prepare(self, network: Network) -> None:
-        """Remembers what may learn later.
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs a network that knows something."""
+        return need_knowledge(ground, "A linear probe", features_will_do=True)
 
-        Raises:
-            RecipeError: The backbone knows nothing that a probe could read.
-        """
-        need_knowledge(network, "A linear probe", features_will_do=True)
+    def prepare(self, network: Network) -> None:
+        """Remembers what may learn later."""
         self._later = [weight for weight in network.backbone.parameters() if weight.requires_grad]
         self._open: bool | None = None
 

@@ -11,10 +11,10 @@ When: a pretrained transformer or mobile network, few labels, and fine-tuning th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config, param
-from sslcore.errors import RecipeError
+from sslcore.models.ground import Ground
 from sslcore.transfer import TRANSFERS
 from sslcore.transfer.base import Transfer, need_knowledge
 
@@ -40,22 +40,26 @@ class LoRAConfig(Config):
 class LoRA(Transfer):
     """Small steps beside frozen weights."""
 
-    def prepare(self, network: Network) -> None:
-        """Freezes the backbone and puts the steps beside its layers.
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs a network that knows something, and layers that can take steps."""
+        steps = ground.traits.steps[-config.parts :] if config.parts else ground.traits.steps
+        if not sum(steps):
+            elsewhere = bool(sum(ground.traits.steps))
+            return (
+                f"LoRA stands beside linear layers and 1x1 convolutions, and {ground.backbone} has none"
+                + (f" among its last {config.parts} parts" if elsewhere else "")
+                + ". Choose transfer 'finetune' or 'l2_sp', or "
+                + ("more parts (0: all)." if elsewhere else "another backbone.")
+            )
+        return need_knowledge(ground, "LoRA")
 
-        Raises:
-            RecipeError: The backbone knows nothing yet, or has no layer that can take steps.
-        """
+    def prepare(self, network: Network) -> None:
+        """Freezes the backbone and puts the steps beside its layers."""
         from peft import LoraConfig, inject_adapter_in_model
 
-        need_knowledge(network, "LoRA")
         backbone = network.backbone
         names = targets(backbone, self.config.parts)
-        if not names:
-            raise RecipeError(
-                f"LoRA stands beside linear layers and 1x1 convolutions, and {type(backbone).__name__} has "
-                "none. Choose transfer 'finetune' or 'l2_sp', or another backbone."
-            )
         backbone.requires_grad_(False)
         settings = LoraConfig(
             r=self.config.rank,
@@ -90,13 +94,20 @@ def targets(backbone: nn.Module, parts: int = 0) -> list[str]:
     >>> targets(BACKBONES["feature_mlp"].value(InputSpec("feature", dim=4)))
     ['into', 'out']
     """
-    from torch import nn
-
-    def fits(module: nn.Module) -> bool:
-        if isinstance(module, nn.Conv2d):
-            return module.kernel_size == (1, 1) and module.groups == 1
-        return isinstance(module, nn.Linear)
-
     chosen = backbone.parts()[-parts:] if parts else [backbone]  # type: ignore[operator]
     inside = {id(module) for part in chosen for module in part.modules()}
-    return [name for name, module in backbone.named_modules() if id(module) in inside and fits(module)]
+    return [name for name, module in backbone.named_modules() if id(module) in inside and takes_steps(module)]
+
+
+def takes_steps(module: nn.Module) -> bool:
+    """Whether a step can stand beside a layer: a linear one, or a 1x1 convolution without groups.
+
+    >>> from torch import nn
+    >>> takes_steps(nn.Linear(2, 2)), takes_steps(nn.Conv2d(2, 2, 3))
+    (True, False)
+    """
+    from torch import nn
+
+    if isinstance(module, nn.Conv2d):
+        return module.kernel_size == (1, 1) and module.groups == 1
+    return isinstance(module, nn.Linear)

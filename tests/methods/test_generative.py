@@ -1,12 +1,15 @@
+import re
+
 import pytest
 import torch
 
-from sslcore.errors import RecipeError
 from sslcore.methods import METHODS
 from sslcore.methods.base import Batch
 from sslcore.methods.generative import sheet_labels
 from sslcore.models import InputSpec, TaskShape
+from sslcore.models.ground import Ground
 from sslcore.models.network import build_network
+from sslcore.models.traits import TRAITS
 from tests.methods import bench
 
 NAMES = [entry.name for entry in METHODS if entry.family == "generative"]
@@ -41,9 +44,14 @@ def teacher_of(net, done=0.5):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_refuses_texts_and_says_what_to_do(name):
     entry = METHODS[name]
-    made = entry.value(entry.config(), [TaskShape("label", 3)], 50)
-    with pytest.raises(RecipeError, match=r"words cannot be drawn.*feature_mlp"):
-        made.build(build_network("text_embedding", InputSpec("text", size=6, dim=50), [3]))
+    tasks = (TaskShape("label", 3),)
+    for network in ("text_embedding", "minilm"):
+        told = entry.value.obstacle(entry.config(), Ground(network, TRAITS[network], tasks))
+        assert re.search("words, and these cannot be drawn.*feature_mlp", told)
+    number = Ground("small_cnn", TRAITS["small_cnn"], (TaskShape("price", 0, "numeric"),))
+    assert "no task of this run has one class an item" in entry.value.obstacle(entry.config(), number)
+    fits = Ground("small_cnn", TRAITS["small_cnn"], tasks)
+    assert entry.value.obstacle(entry.config(), fits) == ""
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,8 +1,12 @@
+import dataclasses
+
 import pytest
 import torch
 
 from sslcore.models import BACKBONES, InputSpec
 from sslcore.models.network import build_network
+from sslcore.models.traits import TRAITS
+from sslcore.training.looking import traits_of
 from sslcore.training.recipe import BACKBONE_KINDS
 
 
@@ -46,6 +50,15 @@ def test_what_a_backbone_embeds_can_be_mixed_and_leads_to_the_same_features(name
 
 def test_the_static_list_of_backbones_is_the_registry():
     assert {entry.name: entry.family for entry in BACKBONES} == BACKBONE_KINDS
+
+
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_what_is_declared_of_a_backbone_is_what_it_is(name):
+    declared = TRAITS[name]
+    backbone = BACKBONES[name].value(InputSpec(declared.reads, channels=3, size=32, dim=20, pretrained=False))
+    assert traits_of(backbone) == dataclasses.replace(declared, package="")
+    assert bool(declared.package) == backbone.pretrained
+    assert not declared.missing
 
 
 def test_published_sizes():

@@ -5,7 +5,9 @@ import torch.nn.functional as F
 
 from sslcore.config import parse
 from sslcore.models import InputSpec, TaskShape
+from sslcore.models.ground import Ground
 from sslcore.models.network import build_network
+from sslcore.models.traits import TRAITS
 from sslcore.multitask import BALANCINGS, SHARINGS
 
 TASKS = [TaskShape("coarse", 2), TaskShape("fine", 4)]
@@ -14,6 +16,13 @@ TASKS = [TaskShape("coarse", 2), TaskShape("fine", 4)]
 def balancing(name, tasks=TASKS, **settings):
     entry = BALANCINGS[name]
     return entry.value(parse(entry.config, settings), tasks)
+
+
+def obstacle(name, tasks=TASKS, *, backbone="feature_mlp", **settings):
+    """Why these tasks cannot share a network so."""
+    entry = SHARINGS[name]
+    ground = Ground(backbone, TRAITS[backbone], tuple(tasks))
+    return entry.value.obstacle(parse(entry.config, settings), ground)
 
 
 def sharing(name, **settings):

@@ -1,10 +1,8 @@
 """Hierarchical sharing by hand."""
 
-import pytest
 import torch
 
-from sslcore.errors import RecipeError
-from sslcore.models import InputSpec
+from sslcore.models import InputSpec, TaskShape
 from tests.multitask import bench
 
 SPEC = InputSpec("image", channels=1, size=8)
@@ -33,5 +31,13 @@ def test_the_order_is_the_users():
     coarse, fine = net.slices
     assert fine.start == 0
     assert coarse.start == fine.stop
-    with pytest.raises(RecipeError, match="coarse, fine"):
-        bench.network(share=bench.sharing("hierarchical", order="fine"))
+    assert "coarse, fine" in bench.obstacle("hierarchical", order="fine")
+    assert bench.obstacle("hierarchical", order="fine, coarse") == ""
+
+
+def test_a_network_with_too_few_parts_is_refused():
+    many = [TaskShape(name, 2) for name in "abcd"]
+    assert "small_cnn has 3 that can be parted, and there are 4 tasks" in bench.obstacle(
+        "hierarchical", many, backbone="small_cnn"
+    )
+    assert bench.obstacle("hierarchical", many) == ""  # perceptrons are stacked

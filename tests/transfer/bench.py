@@ -4,8 +4,10 @@ import numpy as np
 import torch
 
 from sslcore.methods.base import Moment
-from sslcore.models import InputSpec
+from sslcore.models import InputSpec, TaskShape
+from sslcore.models.ground import Ground
 from sslcore.models.network import build_network
+from sslcore.training.looking import traits_of
 from sslcore.transfer import TRANSFERS
 from sslcore.transfer.base import Source
 
@@ -19,6 +21,19 @@ def network(backbone="wrn_16_2", *, warm=True, seed=0):
         made = build_network(backbone, spec, [3])
     made.warm = warm
     return made.train()
+
+
+def ground(net, labelled=3, kind="single"):
+    """What a recipe with this network stands on."""
+    backbone = net.backbone
+    name = type(backbone).__name__
+    return Ground(name, traits_of(backbone), (TaskShape("label", 3, kind),), (labelled,), warm=net.warm)
+
+
+def obstacle(name, net, **settings):
+    """Why the mode cannot work with this network."""
+    entry = TRANSFERS[name]
+    return entry.value.obstacle(entry.config(**settings), ground(net))
 
 
 def mode(name, **settings):

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from sslcore.errors import RecipeError
 from sslcore.transfer.contrastive import draw_pairs, pair_loss
 
-from .bench import LABEL_N, mode, moment, network, source
+from .bench import LABEL_N, ground, mode, moment, network, source
 
 
 def made_for(net, **settings):
@@ -77,5 +76,7 @@ def test_a_step_draws_the_same_pairs_again():
 
 
 def test_labels_of_one_class_are_refused():
-    with pytest.raises(RecipeError, match="all labels are of one class"):
-        mode("contrastive").meet(source(label_N=np.array([0, 0, -1])))
+    held, made = network("feature_mlp"), mode("contrastive")
+    assert "all labels are of one class" in made.obstacle(made.config, ground(held, labelled=1))
+    assert "one class an item" in made.obstacle(made.config, ground(held, kind="numeric"))
+    assert made.obstacle(made.config, ground(held, labelled=2)) == ""

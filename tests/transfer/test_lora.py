@@ -3,10 +3,9 @@ import copy
 import pytest
 import torch
 
-from sslcore.errors import RecipeError
 from sslcore.transfer.lora import targets
 
-from .bench import backbone_of, images, mode, network, step
+from .bench import backbone_of, images, mode, network, obstacle, step
 
 
 def prepared(backbone="wrn_16_2", **settings):
@@ -87,9 +86,14 @@ def test_the_averaged_copy_is_merged_too():
     [
         (network(warm=False), "starts from random weights"),
         (network("feature_mlp", warm=False), "starts from random weights"),
-        (network("small_cnn"), "linear layers and 1x1 convolutions"),
+        (network("small_cnn"), "linear layers and 1x1 convolutions, and SmallCNN has none. Choose"),
     ],
 )
 def test_nonsense_is_refused(net, reason):
-    with pytest.raises(RecipeError, match=reason):
-        mode("lora").prepare(net)
+    assert reason in obstacle("lora", net)
+
+
+def test_parts_without_a_layer_are_refused_and_all_are_offered():
+    net = network()  # the last part of a wide residual network is a mean
+    assert obstacle("lora", net, parts=2) == ""
+    assert "none among its last 1 parts" in obstacle("lora", net, parts=1)

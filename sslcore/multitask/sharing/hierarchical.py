@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config, param
-from sslcore.errors import RecipeError
 from sslcore.models import TaskShape
+from sslcore.models.ground import Ground
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.base import Sharing
 
@@ -35,10 +35,7 @@ class HierarchicalConfig(Config):
 
 
 def depth_order(tasks: Sequence[TaskShape], order: str) -> list[int]:
-    """Places of the tasks from the shallowest to the deepest.
-
-    Raises:
-        RecipeError: A name is missing or unknown.
+    """Places of the tasks from the shallowest to the deepest; ``order`` names each once, or is empty.
 
     >>> depth_order([TaskShape("fine", 10), TaskShape("coarse", 3)], "")
     [1, 0]
@@ -46,11 +43,6 @@ def depth_order(tasks: Sequence[TaskShape], order: str) -> list[int]:
     if not order.strip():
         return sorted(range(len(tasks)), key=lambda place: tasks[place].classes)
     names, known = [name.strip() for name in order.split(",")], [task.name for task in tasks]
-    if sorted(names) != sorted(known):
-        raise RecipeError(
-            f"The order of hierarchical sharing must name each task once. Expected: {', '.join(known)} in "
-            f"some order. Received: {order!r}."
-        )
     return [known.index(name) for name in names]
 
 
@@ -74,6 +66,25 @@ def exits(weighty: Sequence[int], tasks: int, parts: int) -> list[int]:
 class Hierarchical(Sharing):
     """Tasks read one column of parts at different depths."""
 
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs a part of the network for each task, and an order that names each once."""
+        known, order = [task.name for task in ground.tasks], config.order
+        if order.strip() and sorted(name.strip() for name in order.split(",")) != sorted(known):
+            return (
+                "The order of hierarchical sharing must name each task once. "
+                f"Expected: {', '.join(known)} in some order. Received: {order!r}."
+            )
+        traits, tasks = ground.traits, len(known)
+        parts = traits.weighty * tasks if traits.stackable else traits.weighty
+        if parts < tasks:
+            return (
+                "Hierarchical sharing needs a part of the network for each task. "
+                f"{ground.backbone} has {parts} that can be parted, and there are {tasks} tasks. "
+                "Choose a deeper network, fewer tasks, or another sharing such as hard."
+            )
+        return ""
+
     def trunk(self, make: Callable[[], Backbone], tasks: Sequence[TaskShape]) -> tuple[Backbone, list[slice]]:
         """One column with an exit for each task."""
         from sslcore.multitask.trunks import Hierarchy, side_by_side, stackable, weighty
@@ -83,12 +94,6 @@ class Hierarchical(Sharing):
         parts = first.parts()
         upper = [part for _ in tasks[1:] for part in make().parts()] if stackable(first) else []
         heavy = weighty([*parts, *upper])
-        if len(heavy) < len(tasks):
-            raise RecipeError(
-                f"Hierarchical sharing needs a part of the network for each task. This network has "
-                f"{len(heavy)} that can be parted, and there are {len(tasks)} tasks. "
-                "Choose a deeper network, fewer tasks, or another sharing such as hard."
-            )
         trunk = Hierarchy(first, upper, exits(heavy, len(tasks), len(parts) + len(upper)))
         by_depth = side_by_side(trunk.widths)
         return trunk, [by_depth[order.index(place)] for place in range(len(tasks))]

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sslcore.config import Config, param
-from sslcore.errors import RecipeError
 from sslcore.models import TaskShape
+from sslcore.models.ground import Ground
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.base import Sharing
 
@@ -58,13 +58,18 @@ def expert_groups(tasks: int, *, own: int, shared: int) -> list[list[int]]:
 class PLE(Sharing):
     """Levels of own and shared experts."""
 
+    @classmethod
+    def obstacle(cls, config: Any, ground: Ground) -> str:
+        """It needs an expert."""
+        if config.own + config.shared:
+            return ""
+        return "PLE needs at least one expert, own or shared. Received: none of both."
+
     def trunk(self, make: Callable[[], Backbone], tasks: Sequence[TaskShape]) -> tuple[Backbone, list[slice]]:
         """A stem, levels of experts, gates."""
         from sslcore.multitask.trunks import Experts, side_by_side, stackable, weighty
 
         config = self.config
-        if config.own + config.shared == 0:
-            raise RecipeError("PLE needs at least one expert, own or shared. Received: none of both.")
         first = make()
         parts, groups = first.parts(), expert_groups(len(tasks), own=config.own, shared=config.shared)
         heavy = weighty(parts)
