@@ -66,10 +66,8 @@ def wish(bench: Workbench, task: Task) -> None:
             shared["minutes"], defaults.train_config["minutes"], key=key, label="Time budget (min)"
         )
         encoder = source(desk.sources(), defaults.encoder, bench.modality, key)
-        obstacle = desk.obstacle(tasks, name)
-        pressed = st.button("Start", type="primary", key="start", width=120, disabled=obstacle is not None)
-    if obstacle is not None:
-        st.info(plain(obstacle))
+        button = st.container(width=120)  # filled when all choices are known
+    beside_button = st.container()
     describe(methods[name])
     own = config_form(methods[name]["params"], defaults.method_config, key=key)
     beside = fusion(bench, len(tasks), key, {} if filled is None else filled["fusion"])
@@ -80,9 +78,15 @@ def wish(bench: Workbench, task: Task) -> None:
             "Seed", 0, 2**31 - 1, 0, help="Everything random in the run follows from it.", width=WIDTH
         )
     st.caption("  \n".join([plain(defaults.reason), *(f"⚠️ {plain(doubt)}" for doubt in desk.doubts(tasks))]))
-    if pressed:
-        wanted = {"method_config": own, "train_config": train_config | {"minutes": minutes}, "fusion": beside}
-        start(bench, tasks, name, wanted | {"encoder": encoder, "seed": int(seed)})
+    wanted = {"method_config": own, "train_config": train_config | {"minutes": minutes}, "fusion": beside}
+    wanted |= {"encoder": encoder, "seed": int(seed)}
+    with beside_button, st.spinner("Looking whether these choices go together…", show_time=False):
+        obstacle = desk.obstacle(tasks, name, **wanted)
+    if obstacle is not None:
+        beside_button.info(plain(obstacle))
+    off = obstacle is not None
+    if button.button("Start", type="primary", key="start", width="stretch", disabled=off):
+        start(bench, tasks, name, wanted)
 
 
 TITLES = {

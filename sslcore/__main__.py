@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from sslcore import __version__
-from sslcore.errors import ConfigError, LabelloomError, UnknownNameError
+from sslcore.errors import ConfigError, LabelloomError, RecipeError, UnknownNameError
 
-WRONG_USE = (ConfigError, UnknownNameError)
+WRONG_USE = (ConfigError, RecipeError, UnknownNameError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

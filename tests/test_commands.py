@@ -6,6 +6,7 @@ import pytest
 
 from sslcore.__main__ import main
 from sslcore.jobs.prepare import PREFERRED
+from tests.browser.harness import make_text_project
 
 WEIGHTLESS = {"text": ("tfidf", "tfidf"), "image": ("pixels", "pixels")}
 """Encoders that are ready within seconds, so that a whole way through stays quick."""
@@ -59,6 +60,28 @@ def test_wrong_use_is_two_and_failure_is_one(capsys, home):
     assert code == 1
     assert "No such file" in err
     assert not (home / "p").exists()
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (("--warm-start", "rotation"), "Rotation cannot warm a network that reads rows of words"),
+        (("--transfer", "distil", "--set", "transfer.teacher=9"), "no run 9"),
+        (("--sharing", "soft"), "for several tasks learned together"),
+        (("--encoder", "minilm"), "The features of 'minilm' are not complete"),
+        (("--set", "backbone=small_cnn"), "reads images; this run would give it texts"),
+        (("--set", "backbone=resnet18"), "must be one of"),
+        (("--warm-start", "rotatoin"), "Did you mean 'rotation'"),
+    ],
+)
+def test_nonsense_is_wrong_use_and_queues_nothing(capsys, tmp_path, monkeypatch, wish, words):
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path))
+    make_text_project(tmp_path, "texts", n=40, labelled=12, features=False).close()
+    code, out, err = run(capsys, "train", "texts", "--method", "supervised", "--minutes", "1", *wish)
+    assert (code, out) == (2, "")
+    assert err.startswith("sslcore train: ")
+    assert words in err
+    assert run_json(capsys, "runs", "texts") == []
 
 
 def test_an_import_that_fails_leaves_no_project(capsys, home, tmp_path):

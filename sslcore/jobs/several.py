@@ -44,7 +44,7 @@ def devices_for(recipe: Recipe, kinds: Sequence[str] = ()) -> tuple[int, str]:
     """
     import torch
 
-    from sslcore.training.fleet import wanted
+    from sslcore.training.several_devices import wanted
 
     config = recipe.train_config
     gpus = torch.cuda.device_count() if config.device in ("auto", "cuda") else 0

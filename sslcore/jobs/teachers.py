@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sslcore.errors import TrainingError
+from sslcore.errors import StoreError, TrainingError
 from sslcore.features.cache import FeatureCache
 from sslcore.jobs.job import Job
 from sslcore.jobs.learned import is_own
 from sslcore.shapes import FloatArray
+from sslcore.store import Run, Store, Task
 from sslcore.store.fold import TaskState
 
 CLASSED = ("single", "ordinal")
 """Kinds of tasks that can be taught: one class an item."""
+TEACHERS = ("train", "ensemble")
+"""Kinds of runs that have predictions."""
+
+
+def obstacle(store: Store, tasks: Sequence[Task], teacher: int) -> str:
+    """Why nobody can teach these tasks, in plain words; "" where somebody can. Asks no torch.
+
+    A run that still waits or works can: whoever was queued after it comes after it.
+
+    Args:
+        store: The project.
+        tasks: The tasks that are trained; those without one class an item are left out.
+        teacher: Id of the run that teaches; 0: the instant loop.
+    """
+    tasks = [task for task in tasks if task.kind in CLASSED]
+    if teacher == 0:
+        return "" if _views(store) else _NO_FEATURES
+    try:
+        run = store.runs.get(teacher)
+    except StoreError as error:
+        there = [held.id for held in store.runs.list(status=("done",)) if held.kind in TEACHERS]
+        ids = ", ".join(map(str, reversed(there))) or "none yet"
+        return f"{error} It was named as the teacher. Finished runs: {ids}; 0 is the instant loop."
+    if run.kind not in TEACHERS:
+        return f"Run {teacher} computes {run.kind} and has no predictions. Name a training run to teach."
+    if run.status in ("failed", "cancelled"):
+        return f"Run {teacher} is {run.status}; only a finished run can teach. Name another."
+    if run.status != "done":
+        names = run.recipe.get("tasks") or [task.name for task in tasks]
+        return "" if any(task.name in names for task in tasks) else _strange(run)
+    known = [task for task in tasks if _proba_path(store, teacher, task).is_file()]
+    if not known:
+        return _strange(run)
+    for task in known:
+        classes = np.load(_proba_path(store, teacher, task), mmap_mode="r", allow_pickle=False).shape[1]
+        if classes != len(task.classes):
+            return (
+                f"Run {teacher} knows {classes} classes of {task.name!r}; the task has "
+                f"{len(task.classes)} now. Train the teacher again first."
+            )
+    return ""
 
 
 def teach(job: Job, states: Sequence[TaskState], teacher: int) -> dict[str, FloatArray]:
@@ -28,33 +71,49 @@ def teach(job: Job, states: Sequence[TaskState], teacher: int) -> dict[str, Floa
 
     Raises:
         TrainingError: There is no such run, it knows none of the tasks, or it knows other classes.
-        StoreError: The project has no run of this number.
     """
     states = [state for state in states if state.task.kind in CLASSED]
+    why = obstacle(job.store, [state.task for state in states], teacher)
+    if not why and teacher:
+        status = job.store.runs.get(teacher).status
+        if status != "done":
+            why = f"Run {teacher} is {status}; only a finished run can teach. Wait for it, or name another."
+    if why:
+        raise TrainingError(why)
     if teacher == 0:
         return {state.task.name: _instant(job, state) for state in states}
-    run = job.store.runs.get(teacher)
-    if run.status != "done":
-        raise TrainingError(
-            f"Run {teacher} is {run.status}; only a finished run can teach. Wait for it, or name another."
-        )
     found: dict[str, FloatArray] = {}
     for state in states:
-        path = job.store.folder / "runs" / str(teacher) / f"proba_{state.task.id}.npy"
+        path = _proba_path(job.store, teacher, state.task)
         if not path.is_file():
             continue
         proba_NC = np.load(path, mmap_mode="r", allow_pickle=False)
-        if proba_NC.shape[1] != len(state.task.classes):
-            raise TrainingError(
-                f"Run {teacher} knows {proba_NC.shape[1]} classes of {state.task.name!r}; the task has "
-                f"{len(state.task.classes)} now. Train the teacher again first."
-            )
         soft_NC = np.zeros((len(state.label_N), proba_NC.shape[1]), dtype=np.float16)
         soft_NC[: len(proba_NC)] = proba_NC
         found[state.task.name] = soft_NC
-    if not found:
-        raise TrainingError(f"Run {teacher} has no predictions for these tasks. Name another teacher.")
     return found
+
+
+_NO_FEATURES = (
+    "The instant loop cannot teach before the features of all items are computed. Wait for them, or name a "
+    "finished run as the teacher."
+)
+
+
+def _strange(run: Run) -> str:
+    tasks = ", ".join(map(repr, run.recipe.get("tasks") or ())) or "other tasks"
+    return f"Run {run.id} has no predictions for these tasks: it learned {tasks}. Name another teacher."
+
+
+def _proba_path(store: Store, run_id: int, task: Task) -> Path:
+    return store.folder / "runs" / str(run_id) / f"proba_{task.id}.npy"
+
+
+def _views(store: Store) -> list[str]:
+    """The feature sets that are complete and have not seen the labels."""
+    cache, count = FeatureCache(store.folder), store.count()
+    own = store.folder.name
+    return [name for name in cache.available() if cache.is_complete(name, count) and not is_own(name, own)]
 
 
 def _instant(job: Job, state: TaskState) -> FloatArray:
@@ -62,15 +121,8 @@ def _instant(job: Job, state: TaskState) -> FloatArray:
     from sslcore.instant.tasks import loop_for
     from sslcore.instant.view import View
 
-    cache, count = FeatureCache(job.store.folder), len(state.label_N)
-    own = job.store.folder.name
-    names = [name for name in cache.available() if cache.is_complete(name, count) and not is_own(name, own)]
-    if not names:
-        raise TrainingError(
-            "The instant loop cannot teach before the features of all items are computed. Wait for them, or "
-            "name a finished run as the teacher."
-        )
-    views = [View.load(cache.folder(name)) for name in names]
+    cache = FeatureCache(job.store.folder)
+    views = [View.load(cache.folder(name)) for name in _views(job.store)]
     loop: Any = loop_for(state.task.kind, views, classes=len(state.task.classes), seed=0)
     result = loop.fit(state.training_label_N, rejected=state.rejected_pairs())
     soft_NC: FloatArray = np.asarray(result.proba_NC, dtype=np.float16)

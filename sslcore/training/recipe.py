@@ -149,6 +149,11 @@ class Recipe:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise RecipeError(f"The seed must be a whole number from 0 up. Received: {self.seed!r}.")
 
+    @property
+    def reads_raw(self) -> bool:
+        """Whether the run learns from the raw items rather than from an encoder's features."""
+        return self.encoder == "none"
+
     def build(self, choice: str, *args: Any) -> Any:
         """Makes what a choice names, from its settings and ``args``."""
         return CHOICES[choice][getattr(self, choice)].value(getattr(self, f"{choice}_config"), *args)

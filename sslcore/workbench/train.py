@@ -17,10 +17,11 @@ import numpy as np
 
 from sslcore import choices
 from sslcore.choices import Choice
-from sslcore.errors import RecipeError, StoreError
+from sslcore.errors import LabelloomError, RecipeError, StoreError
 from sslcore.store import Run, Task
 from sslcore.workbench.compare import PREDICTS, ensemble_title
 from sslcore.workbench.desk import Desk
+from sslcore.workbench.foresight import Foresight
 
 if TYPE_CHECKING:
     from sslcore.training.recipe import Recipe
@@ -126,6 +127,7 @@ class TrainDesk(Desk):
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
         self._adoptions: tuple[float, dict[int, list[str]]] = (-ADOPTION_SECONDS, {})
+        self._foresight = Foresight(bench)
 
     # --- what there is to choose -------------------------------------------------------------
 
@@ -194,11 +196,21 @@ class TrainDesk(Desk):
         own = {param["name"]: param["default"] for param in schema["params"]}
         return Defaults(own, shared, encoder, reason)
 
-    def obstacle(self, tasks: Sequence[str], method: str) -> str | None:
-        """Why no run of this method can start on the labels of now; None where one can."""
+    def obstacle(self, tasks: Sequence[str], method: str, **wish: Any) -> str | None:
+        """Why no such run can start on the labels of now; None where one can.
+
+        Args:
+            tasks: Names of the tasks to learn together.
+            method: A background method.
+            wish: The rest of the recipe, as :meth:`start` takes it; without any of it only the labels are
+                looked at.
+        """
         try:
-            self._refuse_tasks(tasks, method)
-        except RecipeError as error:
+            if wish:
+                self._refuse_nonsense(tasks, self._recipe(method, _told(**wish)))
+            else:
+                self._refuse_tasks(tasks, method)
+        except LabelloomError as error:
             return str(error)
         return None
 
@@ -253,8 +265,16 @@ class TrainDesk(Desk):
         """
         from sslcore.jobs.launch import ensure_worker
 
-        wish = {"method_config": method_config or {}, "train_config": train_config or {}}
-        recipe = self._recipe(method, wish | {"encoder": encoder, "seed": seed} | dict(fusion or {}))
+        recipe = self._recipe(
+            method,
+            _told(
+                method_config=method_config,
+                train_config=train_config,
+                encoder=encoder,
+                seed=seed,
+                fusion=fusion,
+            ),
+        )
         self._refuse_nonsense(tasks, recipe)
         run_id = self.store.runs.add(
             KIND,
@@ -391,29 +411,14 @@ class TrainDesk(Desk):
 
     def _refuse_nonsense(self, tasks: Sequence[str], recipe: Recipe) -> None:
         """Refuses what is well-formed and cannot work, with the reason."""
-        from sslcore.training.recipe import backbone_kind
-
         self._refuse_tasks(tasks, recipe.method)
-        for name in SEVERAL:
-            if len(tasks) < 2 and getattr(recipe, name) != USUAL[name]:
-                raise RecipeError(
-                    f"The {name} {getattr(recipe, name)!r} is for several tasks learned together; this run "
-                    f"learns {tasks[0]!r} alone. Choose {USUAL[name]!r}, or a second task."
-                )
         if recipe.encoder != RAW and recipe.encoder not in self.sources():
             ready = ", ".join(name for name in self.sources() if name != RAW) or "none yet"
             raise RecipeError(
                 f"The features of {recipe.encoder!r} are not complete. Ready: {ready}. "
                 "Wait for them, choose others, or learn from the raw items."
             )
-        backbone = recipe.train_config.backbone
-        reads = None if backbone == "auto" else backbone_kind(backbone)
-        given = "feature" if recipe.encoder != RAW else self.bench.modality
-        if reads is not None and reads != given:
-            raise RecipeError(
-                f"The network {backbone!r} reads {reads}s; this run would give it {given}s. Choose 'auto', "
-                + ("or the raw items." if recipe.encoder != RAW else "or another network.")
-            )
+        self._foresight.refuse(self._tasks(tasks), recipe)
 
     def _refuse_tasks(self, tasks: Sequence[str], method: str) -> None:
         if not tasks:
@@ -465,6 +470,19 @@ class TrainDesk(Desk):
         )
         figures = {key: run.result[key] for key in _FIGURES if key in run.result}
         return replace(card, adopted=tuple(adopted.get(run.id, ())), figures=figures)
+
+
+def _told(
+    *,
+    method_config: Mapping[str, Any] | None = None,
+    train_config: Mapping[str, Any] | None = None,
+    encoder: str = RAW,
+    seed: int = 0,
+    fusion: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The choices of a recipe beside its method, as :meth:`TrainDesk.start` takes them, in one mapping."""
+    settings = {"method_config": method_config or {}, "train_config": train_config or {}}
+    return {**settings, "encoder": encoder, "seed": seed, **(fusion or {})}
 
 
 def run_card(run: Run, live: Sequence[Run], *, title: str, method: str, tasks: tuple[str, ...]) -> RunCard:

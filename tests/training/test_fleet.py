@@ -8,14 +8,13 @@ import sys
 import numpy as np
 import pytest
 
-from sslcore.errors import RecipeError
 from sslcore.methods import METHODS
 from sslcore.models import TaskShape
-from sslcore.training.fleet import Fleet, wanted
+from sslcore.training.fleet import Fleet
 from sslcore.training.pool import Pool
 from sslcore.training.preprocess import plan
-from sslcore.training.recipe import Recipe, TrainConfig
-from tests.training.toys import blobs, recipe
+from sslcore.training.recipe import TrainConfig
+from tests.training.toys import blobs
 
 
 class Part(Fleet):
@@ -50,24 +49,6 @@ def test_a_method_that_remembers_items_says_why_it_stays_on_one_device(name):
         if not held.is_floating_point() or 997 in held.shape or held.numel() > 3 * 3 * 3
     ]
     assert bool(method.one_device) == bool(memory), memory
-
-
-def test_a_recipe_takes_the_devices_it_can_and_says_so():
-    assert wanted(recipe("fixmatch"), 4) == (4, "")
-    assert wanted(recipe("fixmatch"), 1) == (1, "")
-    assert wanted(recipe("fixmatch", devices=2), 4) == (2, "")
-    count, line = wanted(recipe("comatch"), 4)
-    assert count == 1
-    assert "memory" in line
-    assert "One of 4" in line
-    assert wanted(recipe("fixmatch"), 4, ["single", "numeric"])[0] == 1
-    with pytest.raises(RecipeError, match="remembers"):
-        wanted(recipe("temporal_ensembling", devices=2), 4)
-    with pytest.raises(RecipeError, match=r"has 1 device.*Received: 2"):
-        wanted(recipe("fixmatch", devices=2, device="auto"), 1)
-    warm = recipe("fixmatch", devices=2).as_dict() | {"balancing": "pcgrad"}
-    with pytest.raises(RecipeError, match="one device"):
-        wanted(Recipe.parse(warm), 2)
 
 
 @pytest.mark.slow

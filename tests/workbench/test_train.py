@@ -122,7 +122,7 @@ def test_choices_that_make_no_sense_are_refused_with_the_reason(bench):
         start(bench, encoder="minilm")
     with pytest.raises(RecipeError, match="reads images"):
         start(bench, train_config={"backbone": "small_cnn"})
-    with pytest.raises(RecipeError, match=r"reads texts.*raw items"):
+    with pytest.raises(RecipeError, match=r"reads texts; this run would give it features.*raw items"):
         start(bench, train_config={"backbone": "text_embedding"}, encoder="tfidf")
     with pytest.raises(StoreError, match="no task"):
         bench.train.start(["colour"], method="fixmatch")
