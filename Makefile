@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PORT ?= 8501
 export PYTHONPATH := $(CURDIR)
 export HF_HUB_OFFLINE ?= 1
+# Where it is set, each worker, command and test run would compile every module anew.
+export PYTHONDONTWRITEBYTECODE :=
 PYTHON_DEV = $$(tools/venv.sh dev)/bin/python
 
 app:            ## environment, demo project if there is none, the app on localhost

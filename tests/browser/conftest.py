@@ -3,7 +3,7 @@
 - ``server``: the app with an empty home of its own, for tests that kill it or count on an empty home;
 - ``shared_server``: one app for the whole session; a test makes its project under ``shared_server.home``
   by a name of its own and opens it by ``shared_server.address("label", name)``;
-- ``page``: a fresh browser context; after the test no script error may have happened on it.
+- ``page``: an empty tab; after the test no script error may have happened on it.
 
 >>> # in a test:
 >>> # store = make_text_project(shared_server.home, "my-test", n=60)
@@ -21,6 +21,7 @@ from tests.browser.harness import (
     CHROMIUM,
     CHROMIUM_ARGS,
     AppServer,
+    Tabs,
     make_image_project,
     make_text_project,
     wait_idle,
@@ -41,16 +42,22 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def tabs(browser: Any) -> Iterator[Tabs]:
+    held = Tabs(browser)
+    yield held
+    held.close()
+
+
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page in a context of its own (1440×900); ``page.errors`` holds the script errors."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.errors = []
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
+def page(tabs: Tabs, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A page of 1440×900 that knows nothing of former tests; ``page.errors`` holds the script errors."""
+    failed = request.session.testsfailed
+    page = tabs.open()
     yield page
-    context.close()
-    assert page.errors == [], "the page's scripts raised errors"
+    errors = list(page.errors)
+    tabs.leave(fresh=bool(errors) or request.session.testsfailed > failed)
+    assert errors == [], "the page's scripts raised errors"
 
 
 @pytest.fixture
