@@ -8,12 +8,14 @@ import streamlit as st
 from pages import shell
 from pages.components import charts, combining
 from pages.components.replays import replays
-from pages.components.task_figures import task_figures_table
+from pages.components.rough import rough_figures
+from pages.components.task_figures import compare_answers
 from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
 from sslcore.workbench import Workbench
 from sslcore.workbench.compare import MANY_CLASSES, ModelReport
+from sslcore.workbench.kinds import CHOICE
 
 workbench = shell.bench()
 current = shell.task(workbench)
@@ -21,14 +23,7 @@ current = shell.task(workbench)
 
 def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
     """Each model's accuracy, and where the figures come from."""
-    needed = bench.compare.audit_needed(task)
-    if needed:
-        st.info(
-            f"Figures are rough: {plural(needed, 'more audit answer')} and they come from the audit split. "
-            "While you label, some questions are random audit items; their answers are never trained on. "
-            "Until then the instant loop is judged out-of-fold, on labels that it was not shown, "
-            "and the others on the few audit answers there are.",
-        )
+    rough_figures(bench, task)
     st.plotly_chart(charts.accuracy_chart(found), theme="streamlit", config=charts.CONFIG, key="accuracy")
 
 
@@ -223,12 +218,8 @@ def picture(item_id: int, sha256: str) -> str:
 
 def page(bench: Workbench, task: Task) -> None:
     """The page."""
-    if task.kind not in ("single", "ordinal"):
-        measured = bench.compare.task_figures(task)
-        if measured:
-            task_figures_table(measured)
-        else:
-            st.info("There is no model to compare yet. Give a few answers on the Label page.")
+    if task.kind not in CHOICE:
+        compare_answers(bench, task)
         return
     try:
         found = bench.compare.reports(task)

@@ -11,12 +11,14 @@ import streamlit as st
 
 from pages import shell
 from pages.components.advice import advice, leaderboard, preset
-from pages.components.charts import told
+from pages.components.charts import told_as
 from pages.components.config_form import WIDTH, config_form, field
 from pages.components.live_chart import run_board
 from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
+from sslcore.task_metrics import LEAD
+from sslcore.task_metrics import TITLES as TITLES_OF
 from sslcore.workbench import Workbench
 from sslcore.workbench.train import RAW, Adoption
 
@@ -232,8 +234,8 @@ def adopt(bench: Workbench, task: Task, run_id: int) -> None:
 
 
 def side_by_side(bench: Workbench, task: Task, held: Adoption) -> None:
-    """Accuracy of run, instant loop and supervised head, each with where it comes from."""
-    rows = []
+    """Run, instant loop and supervised head by what ranks them, each with where it comes from."""
+    rows, measure = [], LEAD[task.kind]
     for title, candidate in (
         ("This run", held.run),
         ("Instant loop", held.instant),
@@ -241,11 +243,11 @@ def side_by_side(bench: Workbench, task: Task, held: Adoption) -> None:
     ):
         if candidate is None:
             continue
-        found = bench.compare.report(task, candidate)
+        found = bench.compare.measure(task, candidate)
         measured = "nothing yet" if found.report is None else plural(found.size, f"{found.source} item")
         row: dict[str, object] = {
             "": title,
-            "Accuracy (90 % interval)": "–" if found.report is None else told(found.report.accuracy),
+            f"{TITLES_OF[measure]} (90 % interval)": told_as(measure, found.lead),
             "Measured on": measured + (" (rough)" if found.rough and found.report is not None else ""),
             "Labels": candidate.labels,
         }

@@ -1,10 +1,13 @@
 """Figures of tasks whose answers are sets, places in an order, or numbers; each with its interval.
 
-Multiple choice: micro and macro F1, subset accuracy (Jeffreys' interval), Hamming loss, mean average
-precision, precision and recall a class (Jeffreys'). Ordinal: mean absolute error in classes, Cohen's kappa
-with quadratic weights (Cohen 1968), beside accuracy. Numeric: mean absolute and root mean squared error, R².
+Multiple choice: the mean F1 of an item's set, micro and macro F1, subset accuracy (Jeffreys' interval),
+Hamming loss, mean average precision, precision and recall a class (Jeffreys'). Ordinal: mean absolute error
+in classes, Cohen's kappa with quadratic weights (Cohen 1968), beside accuracy. Numeric: mean absolute and
+root mean squared error, R².
 Intervals of what is no proportion are quantiles of the Bayesian bootstrap (Rubin 1981): the items are given
 random weights, Dirichlet (1, …, 1), and the figure is taken anew, so a handful of items gives a wide range.
+Models are ranked by one figure a kind, :data:`LEAD`, which is a mean over items, so that two models can be
+compared item by item.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ TITLES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "subset_accuracy": "All classes right",
+    "sample_f1": "F1 (items)",
     "micro_f1": "F1 (micro)",
     "macro_f1": "F1 (macro)",
     "mean_average_precision": "Mean average precision",
@@ -35,6 +39,8 @@ TITLES = {
     "kappa": "Quadratic kappa",
 }
 """How figures are called on pages."""
+LEAD = {"single": "accuracy", "ordinal": "accuracy", "multiple": "sample_f1", "numeric": "mae"}
+"""The figure that models of a kind of task are ranked by."""
 LOWER_IS_BETTER = frozenset({"hamming_loss", "mae", "rmse"})
 SHARES = frozenset(TITLES) - {"mae", "rmse", "r2", "kappa"}
 """Figures that are read as percentages."""
@@ -95,7 +101,8 @@ def multiple_report(
     """Figures of sets of classes.
 
     F1, precision and recall are of the sets cut at ``threshold``; subset accuracy and Hamming loss of the
-    likeliest sets, cut at ½. Macro F1 and mean average precision are over the classes that occur.
+    likeliest sets, cut at ½. Macro F1 and mean average precision are over the classes that occur; the F1 of
+    items is the mean of :func:`set_scores`.
 
     Args:
         answer_AC: Whether each class applies.
@@ -128,6 +135,7 @@ def multiple_report(
     weight_RA = _weights(size, seed)
     taken_RC, had_RC, right_RC = weight_RA @ said_AC, weight_RA @ answer_AC, weight_RA @ hit_AC
     figures = {
+        "sample_f1": _share_range(set_scores(answer_AC, said_AC), seed),
         "micro_f1": _range(
             _f1(hits_C.sum(), said_C.sum(), support_C.sum()),
             _f1(right_RC.sum(axis=1), taken_RC.sum(axis=1), had_RC.sum(axis=1)),
@@ -154,6 +162,19 @@ def multiple_report(
         for c, name in enumerate(class_names)
     )
     return TaskReport("multiple", size, _known(figures), rows)
+
+
+def set_scores(answer_AC: BoolArray, said_AC: BoolArray) -> FloatArray:
+    """F1 of each item's set, 0 to 1: twice the classes in both over the classes in each; of two empty ones 1.
+
+    >>> set_scores(np.array([[True, False], [False, False]]), np.array([[True, True], [False, False]])).round(
+    ...     2
+    ... )
+    array([0.67, 1.  ])
+    """
+    either_A = answer_AC.sum(axis=1) + said_AC.sum(axis=1)
+    both_A = (answer_AC & said_AC).sum(axis=1)
+    return np.where(either_A > 0, 2.0 * both_A / np.maximum(either_A, 1), 1.0)
 
 
 def balanced_accuracy(label_A: IntArray, prediction_A: IntArray, *, seed: int = 0) -> Interval:
@@ -246,6 +267,15 @@ def _range(value: float, draw_R: FloatArray | None) -> Interval:
         return Interval(math.nan, math.nan, math.nan)
     low, high = np.quantile(draw_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def _share_range(score_A: FloatArray, seed: int) -> Interval:
+    """The mean of scores from 0 to 1. Half an item of 0 and half of 1 stand beside them, as in Jeffreys'
+    interval, which scores of 0 and 1 give: all items right is no certainty."""
+    rng = np.random.default_rng(seed)
+    weight_RA, half_R2 = rng.exponential(size=(DRAWS, len(score_A))), rng.gamma(0.5, size=(DRAWS, 2))
+    total_R = weight_RA.sum(axis=1) + half_R2.sum(axis=1)
+    return _range(float(score_A.mean()), (weight_RA @ score_A + half_R2[:, 0]) / total_R)
 
 
 def _f1(hits: Any, said: Any, had: Any) -> Any:

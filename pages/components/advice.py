@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.components.charts import told
+from pages.components.charts import told_as
+from pages.components.combining import evidence, rank
 from pages.components.words import percent, plain, plural
 from sslcore import choices
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
+from sslcore.task_metrics import TITLES
 from sslcore.training.advice import Counsel
 from sslcore.training.advice_rules import NOT_MEASURED
 from sslcore.training.proposal import Proposal, Reason
@@ -127,14 +129,13 @@ def _table(found: Sequence[Standing]) -> None:
 
 def _cells(held: Standing) -> dict[str, object]:
     """A standing as a row of the table."""
-    measured = "nothing yet" if held.accuracy is None else plural(held.size, f"{held.source} item")
     at_once = held.kind in ("instant", "head")
     return {
-        "Rank": "–" if held.rank is None else f"{held.rank}{' =' if held.tied else ''}",
+        "Rank": rank(held),
         "Model": ("✓ " if held.adopted else "") + held.title,
-        "Accuracy (90 %)": "–" if held.accuracy is None else told(held.accuracy),
+        f"{TITLES[held.measure]} (90 %)": told_as(held.measure, held.lead),
         "Key accuracy": percent(held.key_accuracy),
-        "Measured on": measured + (" (rough)" if held.rough and held.accuracy is not None else ""),
+        "Measured on": evidence(held),
         "Labels at start": held.labels,
         "Minutes": "at once" if at_once else "–" if held.minutes is None else f"{held.minutes:.1f}",
     }
@@ -225,11 +226,13 @@ def _gave(tried: Tried) -> str:
     if run.status != "done" or place is None:
         return f"Run {run.id}: {run.status}" + (f", {run.share:.0%}" if run.status == "running" else "")
     key = "" if place.key_accuracy is None else f" · key accuracy {percent(place.key_accuracy)}"
-    if place.accuracy is None:
-        return f"Run {run.id} is done; its accuracy needs audit answers{key}"
+    if place.lead is None:
+        return f"Run {run.id} is done; its figures need audit answers{key}"
     where = "shared rank" if place.tied else "rank"
     rough = ", rough" if place.rough else ""
-    return f"Run {run.id} gave **{plain(told(place.accuracy))}**: {where} {place.rank}{rough}{key}"
+    return (
+        f"Run {run.id} gave **{plain(told_as(place.measure, place.lead))}**: {where} {place.rank}{rough}{key}"
+    )
 
 
 def _start(bench: Workbench, tasks: Sequence[str], proposals: Sequence[Proposal]) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pages.components.words import percent
 from sslcore.metrics import Report
 from sslcore.quality.intervals import Interval
+from sslcore.shapes import FloatArray
+from sslcore.task_metrics import SHARES, TITLES
 from sslcore.workbench.compare import ModelReport, RunPoint
 from sslcore.workbench.learning_curve import CurveResult
 from sslcore.workbench.palette import OKABE_ITO
+from sslcore.workbench.task_reports import TaskFigures
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -25,36 +28,88 @@ CONFIG = {"displaylogo": False, "displayModeBar": False}  # it would lie on the 
 
 def accuracy_chart(found: Sequence[ModelReport]) -> go.Figure:
     """Accuracy of each model with its 90 % interval; rough ones are hollow."""
-    shown = [entry for entry in found if entry.report is not None]
-    picture = _figure(height=90 + 40 * max(len(shown), 1))
-    for entry in reversed(shown):
-        assert entry.report is not None
-        for name, interval, shape in (
-            ("accuracy", entry.report.accuracy, "circle"),
-            ("balanced accuracy", entry.report.balanced_accuracy, "diamond"),
-        ):
+    rows = [
+        (
+            entry.candidate.title,
+            entry.rough,
+            {"accuracy": entry.report.accuracy, "balanced accuracy": entry.report.balanced_accuracy},
+        )
+        for entry in found
+        if entry.report is not None
+    ]
+    return _dots(rows, "accuracy")
+
+
+def figures_chart(found: Sequence[TaskFigures], names: Sequence[str]) -> go.Figure:
+    """The figure that ranks models of sets or numbers, of sets with a second one; rough ones are hollow."""
+    shown = [name for name in names[:2] if name in SHARES] or names[:1]
+    rows = [
+        (held.title, held.rough, {TITLES[name]: held.figures[name] for name in shown if name in held.figures})
+        for held in found
+        if held.figures
+    ]
+    return _dots(rows, names[0])
+
+
+def _dots(rows: Sequence[tuple[str, bool, Mapping[str, Interval]]], measure: str) -> go.Figure:
+    """One line a model, one shape a figure: title, whether it is rough, figures by what they are called."""
+    picture = _figure(height=90 + 40 * max(len(rows), 1))
+    names = list(dict.fromkeys(name for _, _, figures in rows for name in figures))
+    for title, rough, figures in reversed(rows):
+        for name, interval in figures.items():
+            place = names.index(name)
             picture.add_scatter(
                 x=[interval.value],
-                y=[folded(entry.candidate.title)],
+                y=[folded(title)],
                 error_x=_bars([interval]),
                 mode="markers",
                 name=name,
                 legendgroup=name,
-                showlegend=entry is shown[0],
+                showlegend=title == rows[0][0],
                 offsetgroup=name,
                 orientation="h",
                 marker={
-                    "symbol": shape + ("-open" if entry.rough else ""),
+                    "symbol": SHAPES[place] + ("-open" if rough else ""),
                     "size": 10,
-                    "color": LINES[0] if shape == "circle" else LINES[1],
-                    "line": {"width": 2, "color": LINES[0] if shape == "circle" else LINES[1]},
+                    "color": LINES[place],
+                    "line": {"width": 2, "color": LINES[place]},
                 },
-                hovertemplate=f"{name} {told(interval)}<extra></extra>",
+                hovertemplate=f"{name} {told_as(measure, interval)}<extra></extra>",
             )
-    low = min((e.report.balanced_accuracy.low for e in shown if e.report), default=0.0)
-    low = min([low, *(e.report.accuracy.low for e in shown if e.report)])
     picture.update_layout(scattermode="group", scattergap=0.6)
-    picture.update_xaxes(tickformat=".0%", range=[max(0.0, low - 0.03), 1.01])
+    held = [interval for _, _, figures in rows for interval in figures.values()]
+    if measure in SHARES:
+        low = min((interval.low for interval in held), default=0.0)
+        picture.update_xaxes(tickformat=".0%", range=[max(0.0, low - 0.03), 1.01])
+    else:  # an error: to be read from nothing on
+        picture.update_xaxes(range=[0, 1.05 * max((interval.high for interval in held), default=1.0)])
+    return picture
+
+
+def beside_chart(given_A: FloatArray, said_A: FloatArray) -> go.Figure:
+    """Numbers that a model says over those that were given; on the diagonal it is right."""
+    both = [float(value) for value in (*given_A, *said_A)]
+    low, high = min(both), max(both)
+    space = 0.05 * (high - low) or 1.0
+    picture = _figure(height=360)
+    picture.add_scatter(
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        line={"color": GREY, "dash": "dot"},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    picture.add_scatter(
+        x=given_A,
+        y=said_A,
+        mode="markers",
+        marker={"size": 8, "color": LINES[0], "opacity": 0.75},
+        hovertemplate="given %{x:.4g}<br>said %{y:.4g}<extra></extra>",
+        showlegend=False,
+    )
+    picture.update_xaxes(title="given", range=[low - space, high + space])
+    picture.update_yaxes(title="said", range=[low - space, high + space])
     return picture
 
 
@@ -176,6 +231,19 @@ def told(interval: Interval) -> str:
     if interval.value != interval.value:
         return "–"
     return f"{percent(interval.value)} ({100 * interval.low:.0f}–{100 * interval.high:.0f})"
+
+
+def told_as(name: str, interval: Interval | None) -> str:
+    """A figure by its name: shares as percentages, others as numbers; a dash where there is none.
+
+    >>> told_as("mae", Interval(0.5, 0.4, 0.61)), told_as("micro_f1", None)
+    ('0.5 (0.4 to 0.61)', '–')
+    """
+    if interval is None or interval.value != interval.value:
+        return "–"
+    if name in SHARES:
+        return told(interval)
+    return f"{interval.value:.3g} ({interval.low:.3g} to {interval.high:.3g})"
 
 
 def short(text: str, most: int = 34) -> str:

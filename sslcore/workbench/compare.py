@@ -8,60 +8,29 @@ others' on the few audit answers there are. Accuracy against an answer key is ke
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sslcore.jobs.kinds.ensemble import METHOD, trained_on
 from sslcore.metrics import Report, report
+from sslcore.quality.intervals import Interval
 from sslcore.shapes import BoolArray, FloatArray, IntArray
-from sslcore.store import Run, Task
+from sslcore.store import Task
+from sslcore.workbench.candidates import Candidate, Candidates, columns, scores
 from sslcore.workbench.desk import Desk
+from sslcore.workbench.figures import answered_audit, numbers
 from sslcore.workbench.learning_curve import CurveResult, LearningCurve
 from sslcore.workbench.live import ENOUGH_AUDIT
-from sslcore.workbench.snapshot import Snapshot
+from sslcore.workbench.snapshot import CHOICE, Snapshot
 from sslcore.workbench.task_reports import TaskFigures, task_figures
 
 if TYPE_CHECKING:
     from sslcore.workbench.bench import Workbench
 
-PREDICTS = ("train", "ensemble")
-"""Kinds of run that leave predictions."""
 MANY_CLASSES = 30
 """Beyond, a confusion matrix cannot be read: the most confused pairs are shown instead."""
 _KEPT = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A model that can be compared.
-
-    Attributes:
-        key: ``"instant"``, ``"head"`` or ``"run:7"``.
-        title: How it is called on the page.
-        kind: ``"instant"``, ``"head"`` (the supervised head alone) or ``"run"``.
-        proba_NC: Its probabilities; a run's may lack items and classes that came later.
-        saw_N: Items it trained on.
-        labels: How many labels it saw.
-    """
-
-    key: str
-    title: str
-    kind: str
-    proba_NC: FloatArray
-    saw_N: BoolArray
-    labels: int
-    run_id: int | None = None
-
-    def prediction(self, row_A: IntArray) -> IntArray:
-        """Most probable class of some rows; -1 for rows that it does not know."""
-        known_A = row_A < len(self.proba_NC)
-        found_A = np.full(len(row_A), -1, dtype=np.int64)
-        found_A[known_A] = np.asarray(self.proba_NC[row_A[known_A]]).argmax(axis=1)
-        return found_A
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +55,15 @@ class ModelReport:
     def size(self) -> int:
         """Items that the figures rest on."""
         return 0 if self.report is None else self.report.size
+
+    @property
+    def lead(self) -> Interval | None:
+        """The figure that models are ranked by."""
+        return None if self.report is None else self.report.accuracy
+
+
+Measured = ModelReport | TaskFigures
+"""The figures of a model, by the kind of its task."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +106,8 @@ class CompareDesk(Desk):
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
         self._lock = threading.Lock()
-        self._files: dict[Path, tuple[float, FloatArray]] = {}
-        self._saw: dict[tuple[int, int], BoolArray] = {}
-        self._reports: dict[tuple[Any, ...], ModelReport] = {}
+        self._models = Candidates(bench)
+        self._reports: dict[tuple[Any, ...], Measured] = {}
         self._curve = LearningCurve()
         self._fitting = threading.Lock()
 
@@ -138,26 +115,7 @@ class CompareDesk(Desk):
 
     def candidates(self, task: Task) -> list[Candidate]:
         """The instant loop, its supervised head alone, and the finished runs, newest first."""
-        snapshot = self.snapshot(task)
-        found: list[Candidate] = []
-        if snapshot.result is not None and (snapshot.result.label_N >= 0).any():
-            result, saw_N = snapshot.result, snapshot.state.training_label_N >= 0
-            labels = int(saw_N.sum())
-            on = f" on {names}" if (names := " and ".join(view.name for view in snapshot.views)) else ""
-            title = f"Instant: {result.method}{on}"
-            found.append(Candidate("instant", title, "instant", result.proba_NC, saw_N, labels))
-            if result.head_proba_NC is not None:
-                title = f"Supervised head alone{on}"
-                found.append(Candidate("head", title, "head", result.head_proba_NC, saw_N, labels))
-        for run in self.store.runs.list(status=("done",)):
-            candidate = self._run_candidate(run, task) if run.kind in PREDICTS else None
-            if candidate is not None:
-                found.append(candidate)
-        return found
-
-    def task_figures(self, task: Task) -> list[TaskFigures]:
-        """The models of a multiple-choice or numeric task with their figures; empty for other kinds."""
-        return task_figures(self.snapshot(task))
+        return self._models.of(self.snapshot(task))
 
     def candidate(self, task: Task, key: str) -> Candidate | None:
         """One model by its key."""
@@ -168,35 +126,60 @@ class CompareDesk(Desk):
         follows = self.snapshot(task).follows
         return {"run": f"run:{follows.run_id}", "instant": "instant"}.get(follows.kind)
 
-    def audit(self, task: Task) -> tuple[IntArray, IntArray]:
-        """Rows of the audit split that have an answer, and the answers."""
-        state = self.snapshot(task).state
-        row_A = state.audit_row_A
-        row_A = row_A[state.label_N[row_A] >= 0]
-        return row_A, state.label_N[row_A]
+    def audit(self, task: Task) -> IntArray:
+        """Rows of the audit split that have an answer."""
+        return answered_audit(self.snapshot(task).state)
+
+    def pairs(self, task: Task, candidate: Candidate) -> tuple[FloatArray, FloatArray]:
+        """Of a numeric task, the audit answers that a model can be judged on, and what it says of them."""
+        row_A = self.audit(task)
+        row_A = row_A[candidate.fair(row_A)]
+        assert candidate.value_N is not None
+        return numbers(self.snapshot(task).state, row_A), candidate.value_N[row_A]
 
     def audit_needed(self, task: Task) -> int:
         """How many more audit answers make the figures more than rough."""
-        return max(0, ENOUGH_AUDIT - len(self.audit(task)[0]))
+        return max(0, ENOUGH_AUDIT - len(self.audit(task)))
+
+    def scores(self, task: Task, candidate: Candidate) -> FloatArray:
+        """How well a model does on each audit item, in the order of :meth:`audit`; see :func:`scores`."""
+        return scores(self.snapshot(task), candidate, self.audit(task))
 
     # --- figures -----------------------------------------------------------------------------
 
     def reports(self, task: Task) -> list[ModelReport]:
-        """The figures of every model of a task, in the order of :meth:`candidates`."""
-        snapshot = self.snapshot(task)
-        return [self.report(task, candidate, snapshot) for candidate in self.candidates(task)]
+        """The figures of every model of a task of one class an item, as :meth:`candidates` has them."""
+        return [found for found in self.measured(task) if isinstance(found, ModelReport)]
 
-    def report(self, task: Task, candidate: Candidate, snapshot: Snapshot | None = None) -> ModelReport:
+    def task_figures(self, task: Task) -> list[TaskFigures]:
+        """The same of a multiple-choice or numeric task."""
+        return [found for found in self.measured(task) if isinstance(found, TaskFigures)]
+
+    def measured(self, task: Task) -> list[Measured]:
+        """The figures of every model of a task of any kind, in the order of :meth:`candidates`."""
+        snapshot = self.snapshot(task)
+        return [self.measure(task, candidate, snapshot) for candidate in self._models.of(snapshot)]
+
+    def measure(self, task: Task, candidate: Candidate, snapshot: Snapshot | None = None) -> Measured:
         """The figures of one model; kept until a label changes."""
         snapshot = self.snapshot(task) if snapshot is None else snapshot
         stamp = (task.id, snapshot.serial, candidate.key)
         held = self._reports.get(stamp)
         if held is None:
-            held = self._measure(task, candidate, snapshot)
+            if task.kind in CHOICE:
+                held = self._measure(task, candidate, snapshot)
+            else:
+                held = task_figures(snapshot, candidate)
             with self._lock:
                 while len(self._reports) >= _KEPT:
                     self._reports.pop(next(iter(self._reports)))
                 self._reports[stamp] = held
+        return held
+
+    def report(self, task: Task, candidate: Candidate) -> ModelReport:
+        """The figures of one model of a task of one class an item."""
+        held = self.measure(task, candidate)
+        assert isinstance(held, ModelReport)
         return held
 
     def confused_pairs(self, task: Task, found: Report, *, most: int = 20) -> list[Pair]:
@@ -286,44 +269,12 @@ class CompareDesk(Desk):
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _run_candidate(self, run: Run, task: Task) -> Candidate | None:
-        if task.kind not in ("single", "ordinal"):
-            return None  # reports are of one class an item; a run's other tasks have their own figures
-        path = self.bench.folder / "runs" / str(run.id) / f"proba_{task.id}.npy"
-        proba_NC = self._load(path)
-        if proba_NC is None or proba_NC.shape[1] > len(task.classes):
-            return None
-        method = _title(run.recipe)
-        saw_N = self._trained_on(run, task)
-        return Candidate(
-            f"run:{run.id}", f"Run {run.id}: {method}", "run", proba_NC, saw_N, int(saw_N.sum()), run.id
-        )
-
-    def _load(self, path: Path) -> FloatArray | None:
-        try:
-            stamp = path.stat().st_mtime
-        except OSError:
-            return None
-        held = self._files.get(path)
-        if held is None or held[0] != stamp:
-            proba_NC = np.load(path, mmap_mode="r", allow_pickle=False)
-            if proba_NC.ndim != 2 or proba_NC.shape[1] == 0:
-                return None
-            held = self._files[path] = (stamp, proba_NC)
-        return held[1]
-
-    def _trained_on(self, run: Run, task: Task) -> BoolArray:
-        """The items whose label a run saw. An audit item among them would flatter it: it is left out."""
-        stamp = (run.id, task.id)
-        if stamp not in self._saw:
-            self._saw[stamp] = trained_on(self.store, run.recipe, task.id, run.labels_upto)
-        return self._saw[stamp]
-
     def _measure(self, task: Task, candidate: Candidate, snapshot: Snapshot) -> ModelReport:
         state, names = snapshot.state, task.class_names
-        row_A, label_A = self.audit(task)
-        row_A, label_A = _unseen(candidate, row_A, label_A)
-        proba_AC = _columns(candidate.proba_NC[row_A], len(names))
+        row_A = answered_audit(state)
+        row_A = row_A[candidate.fair(row_A)]
+        label_A = state.label_N[row_A]
+        proba_AC = columns(candidate.proba_NC[row_A], len(names))
         key_accuracy = _key_accuracy(candidate, self.bench.live.key(task.id), state.labelled_N)
         enough = len(row_A) >= ENOUGH_AUDIT
         source = "audit" if len(row_A) else "none"
@@ -331,26 +282,11 @@ class CompareDesk(Desk):
         if not enough and candidate.kind == "instant" and result is not None and len(result.labelled_row_L):
             # too few audit answers: what the instant loop says of labels it was not shown joins them
             row_L = result.labelled_row_L
-            proba_AC = np.concatenate([proba_AC, _columns(result.out_of_fold_proba_LC, len(names))])
+            proba_AC = np.concatenate([proba_AC, columns(result.out_of_fold_proba_LC, len(names))])
             label_A = np.concatenate([label_A, state.label_N[row_L]])
             source = "out-of-fold"
         found = report(label_A, proba_AC, names) if len(label_A) else None
         return ModelReport(candidate, found, source, not enough, key_accuracy)
-
-
-def _unseen(candidate: Candidate, row_A: IntArray, label_A: IntArray) -> tuple[IntArray, IntArray]:
-    """The audit rows that a model knows and did not train on."""
-    fair_A = row_A < len(candidate.proba_NC)
-    within_A = row_A < len(candidate.saw_N)
-    fair_A[within_A] &= ~candidate.saw_N[row_A[within_A]]
-    return row_A[fair_A], label_A[fair_A]
-
-
-def _columns(proba_AC: FloatArray, classes: int) -> FloatArray:
-    """Classes that were added after a run get probability 0 from it."""
-    proba_AC = np.asarray(proba_AC, dtype=np.float64)
-    missing = classes - proba_AC.shape[1]
-    return np.pad(proba_AC, ((0, 0), (0, missing))) if missing else proba_AC
 
 
 def _key_accuracy(candidate: Candidate, key_N: IntArray | None, labelled_N: BoolArray) -> float | None:
@@ -360,23 +296,3 @@ def _key_accuracy(candidate: Candidate, key_N: IntArray | None, labelled_N: Bool
     if not len(row_U):
         return None
     return float((candidate.prediction(row_U) == key_N[row_U]).mean())
-
-
-def ensemble_title(recipe: Mapping[str, Any]) -> str:
-    """How an ensemble is called: by what it is made of.
-
-    >>> ensemble_title({"members": [{"key": "run:3"}, {"key": "run:5"}, {"key": "instant"}]})
-    'Ensemble of run 3, run 5 and instant'
-    """
-    parts = [str(member["key"]).replace("run:", "run ") for member in recipe.get("members", ())]
-    return f"Ensemble of {', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "Ensemble"
-
-
-def _title(recipe: Mapping[str, Any]) -> str:
-    from sslcore import choices
-
-    if recipe.get("method") == METHOD:
-        return ensemble_title(recipe)
-    name = str(recipe.get("method", "?"))
-    titles = {entry["name"]: entry["title"] for entry in choices.methods()}
-    return titles.get(name, name)

@@ -13,9 +13,10 @@ from typing import Any
 from sslcore.errors import RecipeError
 from sslcore.jobs.kinds.ensemble import METHOD
 from sslcore.store import Run, Task
-from sslcore.workbench.compare import Candidate, ensemble_title
+from sslcore.workbench.candidates import Candidate, ensemble_title
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.live import MOST_VIEWS
+from sslcore.workbench.snapshot import CHOICE
 from sslcore.workbench.train import LIVE, RunCard, run_card
 
 KIND = "ensemble"
@@ -120,9 +121,10 @@ class EnsembleDesk(Desk):
     # --- inside ------------------------------------------------------------------------------
 
     def _members(self, task: Task, keys: Sequence[str]) -> list[Candidate]:
-        if task.kind not in ("single", "ordinal"):
+        if task.kind not in CHOICE:
             raise RecipeError(
-                f"Ensembles are of tasks with one class an item. {task.name!r} is of kind {task.kind}."
+                f"Ensembles are of tasks with one class an item. {task.name!r} is of kind {task.kind}: "
+                "adopt the best model instead."
             )
         keys = sorted(dict.fromkeys(keys), key=_order)
         if not 2 <= len(keys) <= MOST:

@@ -99,7 +99,12 @@ class ExportDesk(Desk):
         state, names = snapshot.state, task.class_names
         best_N, confidence_N = snapshot.prediction_N, snapshot.confidence_N
         choice = task.kind in CHOICE
-        if run_id is not None:
+        if run_id is not None and not choice:
+            run = self.bench.live.as_if(snapshot, run_id)
+            if run is None:
+                raise StoreError(f"Run {run_id} has no predictions for the items of {task.name!r}.")
+            snapshot, best_N, confidence_N = run, run.prediction_N, run.confidence_N
+        elif run_id is not None:
             found = self.bench.compare.candidate(task, f"run:{run_id}")
             if found is None or found.proba_NC.shape != (len(state.label_N), len(names)):
                 raise StoreError(f"Run {run_id} has no predictions for the items of {task.name!r}.")

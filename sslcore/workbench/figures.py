@@ -7,7 +7,7 @@ machine gave, accepted in bulk, agree with it and are no evidence for it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from sslcore.instant.numeric import NumericResult
 from sslcore.quality.intervals import proportion_interval
 from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store.fold import SOURCE_CODE, TaskState
-from sslcore.workbench.snapshot import Figure
+from sslcore.workbench.snapshot import CHOICE, Figure
+
+if TYPE_CHECKING:
+    from sslcore.task_metrics import TaskReport
 
 ENOUGH_AUDIT = 20
 """Audit items from which on figures come from the audit split; below, they are called rough."""
@@ -67,61 +70,99 @@ def _choice(state: TaskState, row_J: IntArray, said_J: IntArray, source: str) ->
     return Figure(proportion_interval(hits, len(row_J)), len(row_J), source, also)
 
 
-def set_figure(
-    state: TaskState, result: MultipleResult | None, proba_NC: FloatArray | None, *, left_out: bool
-) -> Figure:
-    """Figures of a multiple-choice task; accuracy is the share of items with all classes right.
+def set_report(
+    state: TaskState,
+    proba_NC: FloatArray,
+    *,
+    cut: float,
+    left_out: tuple[IntArray, FloatArray] | None = None,
+    row_A: IntArray | None = None,
+) -> tuple[TaskReport, str]:
+    """The figures of a multiple-choice model, and where they come from: ``"audit"`` or ``"out-of-fold"``.
 
     Args:
         state: The labels.
-        result: The instant loop's.
         proba_NC: The probabilities that are judged.
-        left_out: Whether those are the loop's own, of which left-out answers are known.
+        cut: The probability from which on a class is in the set that is taken away.
+        left_out: Rows and what is said of them without their own answer; they join few audit answers.
+        row_A: Audit rows to judge on; all answered ones by default.
     """
     from sslcore.task_metrics import multiple_report
 
-    audit_A = _audit_rows(state)
-    if result is None or proba_NC is None or not len(result.labelled_row_L):
-        return Figure(None, len(audit_A), "none")
-    row_J, proba_JC, source = audit_A, proba_NC[audit_A], "audit"
-    if len(audit_A) < ENOUGH_AUDIT:
-        by_people_L = np.isin(state.source_N[result.labelled_row_L], _BY_PEOPLE)
-        if not left_out or not by_people_L.any():
-            return Figure(None, len(audit_A), "none")
-        row_J = np.concatenate([result.labelled_row_L[by_people_L], audit_A])
-        proba_JC = np.concatenate([result.out_of_fold_proba_LC[by_people_L], proba_JC])
-        source = "out-of-fold"
-    found = multiple_report(sets(state, row_J), proba_JC, state.task.class_names, threshold=result.threshold)
-    figures = dict(found.figures)
-    return Figure(figures.pop("subset_accuracy"), len(row_J), source, figures)
+    row_J = answered_audit(state) if row_A is None else row_A
+    row_J, proba_JC, source = _joined(state, row_J, proba_NC[row_J], left_out)
+    return multiple_report(sets(state, row_J), proba_JC, state.task.class_names, threshold=cut), source
 
 
-def number_figure(state: TaskState, result: NumericResult | None, *, head: bool = False) -> Figure:
-    """Figures of a numeric task; it has no accuracy.
+def number_report(
+    state: TaskState,
+    said_N: FloatArray,
+    *,
+    left_out: tuple[IntArray, FloatArray] | None = None,
+    row_A: IntArray | None = None,
+) -> tuple[TaskReport, str]:
+    """The same of numbers; see :func:`set_report`."""
+    from sslcore.task_metrics import TaskReport, numeric_figures
+
+    row_J = answered_audit(state) if row_A is None else row_A
+    row_J, said_J, source = _joined(state, row_J, said_N[row_J], left_out)
+    return TaskReport("numeric", len(row_J), numeric_figures(numbers(state, row_J), said_J)), source
+
+
+def answer_report(
+    state: TaskState, answer: MultipleResult | NumericResult | None, *, own: bool, head: bool
+) -> tuple[TaskReport, str] | None:
+    """The figures of sets or numbers; None while nothing was learnt.
 
     Args:
         state: The labels.
-        result: The instant loop's.
-        head: Of the supervised ridge regression alone.
+        answer: What is judged.
+        own: Whether left-out answers are known of it.
+        head: Judges the supervised head alone, whose left-out answers are known of numbers.
     """
-    from sslcore.task_metrics import numeric_figures
-
-    audit_A = _audit_rows(state)
-    if result is None or not len(result.labelled_row_L):
-        return Figure(None, len(audit_A), "none")
-    said_N = result.head_prediction_N if head else result.prediction_N
-    row_J, said_J, source = audit_A, said_N[audit_A], "audit"
-    if len(audit_A) < ENOUGH_AUDIT:
-        by_people_L = np.isin(state.source_N[result.labelled_row_L], _BY_PEOPLE)
-        left_L = (result.head_out_of_fold_L if head else result.out_of_fold_L)[by_people_L]
-        if len(left_L) < 2:
-            return Figure(None, len(audit_A), "none")
-        row_J = np.concatenate([result.labelled_row_L[by_people_L], audit_A])
-        said_J, source = np.concatenate([left_L, said_J]), "out-of-fold"
-    return Figure(None, len(row_J), source, numeric_figures(numbers(state, row_J), said_J))
+    if answer is None or not len(answer.labelled_row_L):
+        return None
+    row_L = answer.labelled_row_L
+    if isinstance(answer, MultipleResult):
+        proba_NC = answer.head_proba_NC if head else answer.proba_NC
+        left_out = (row_L, answer.out_of_fold_proba_LC) if own and not head else None
+        return set_report(state, proba_NC, cut=answer.threshold, left_out=left_out)
+    said_N = answer.head_prediction_N if head else answer.prediction_N
+    said_L = answer.head_out_of_fold_L if head else answer.out_of_fold_L
+    return number_report(state, said_N, left_out=(row_L, said_L) if own else None)
 
 
-def _audit_rows(state: TaskState) -> IntArray:
+def figure_of(state: TaskState, found: tuple[TaskReport, str] | None) -> Figure:
+    """A report as a figure of now; nothing where few audit answers are all it rests on.
+
+    Accuracy of sets is the share of items with all classes right; numbers have none.
+    """
+    if found is None or not found[0].figures:
+        return Figure(None, len(answered_audit(state)), "none")
+    (held, source), figures = found, dict(found[0].figures)
+    if source == "audit" and held.size < ENOUGH_AUDIT:
+        return Figure(None, held.size, "none")
+    return Figure(figures.pop("subset_accuracy", None), held.size, source, figures)
+
+
+def _joined(
+    state: TaskState, row_J: IntArray, said_J: FloatArray, left_out: tuple[IntArray, FloatArray] | None
+) -> tuple[IntArray, FloatArray, str]:
+    """Rows to judge on and what is said of them: with few audit answers people's labels, left out in turn."""
+    if len(row_J) >= ENOUGH_AUDIT or left_out is None:
+        return row_J, said_J, "audit"
+    row_L, said_L = left_out
+    by_people_L = np.isin(state.source_N[row_L], _BY_PEOPLE)
+    if by_people_L.sum() < 2:  # of one label there is nothing to leave it out of
+        return row_J, said_J, "audit"
+    joined_J = np.concatenate([said_L[by_people_L], said_J])
+    return np.concatenate([row_L[by_people_L], row_J]), joined_J, "out-of-fold"
+
+
+def answered_audit(state: TaskState) -> IntArray:
+    """Rows of the audit split that have an answer, of any kind of task."""
+    if state.task.kind in CHOICE:
+        return state.audit_row_A[state.label_N[state.audit_row_A] >= 0]
     row_A = state.audit_row_A
     return row_A[[row in state.value for row in row_A.tolist()]]
 

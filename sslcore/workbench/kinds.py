@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sslcore.shapes import UNLABELLED, FloatArray, IntArray
+from sslcore.workbench.figures import sets
+from sslcore.workbench.snapshot import CHOICE as CHOICE
 from sslcore.workbench.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from sslcore.queries import Pool
 
-CHOICE = ("single", "ordinal")
-"""Kinds of task that ask for one class."""
 _MOST_SHOWN = 60  # classes of a set whose probabilities travel to the page
 
 
@@ -29,6 +29,17 @@ def training_label_N(snapshot: Snapshot) -> IntArray:
     if snapshot.task.kind in CHOICE:
         return state.training_label_N
     return np.where(state.labelled_N & ~state.audit_N, 0, UNLABELLED)
+
+
+def class_counts(snapshot: Snapshot) -> IntArray:
+    """Labels to learn from of each class; of several classes an item, items that have it; of numbers none."""
+    classes, state = len(snapshot.task.classes), snapshot.state
+    if snapshot.task.kind in CHOICE:
+        label_N = state.training_label_N
+        return np.bincount(label_N[label_N >= 0], minlength=classes)
+    if snapshot.task.kind == "numeric":
+        return np.zeros(0, dtype=np.int64)
+    return np.asarray(sets(state, np.flatnonzero(training_label_N(snapshot) >= 0)).sum(axis=0))
 
 
 def doubt_N2(snapshot: Snapshot) -> FloatArray | None:

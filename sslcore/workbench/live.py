@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,8 +23,9 @@ from sslcore.errors import DataError
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.store import LabelState, Store, Task
 from sslcore.store.fold import TaskState
-from sslcore.workbench.figures import ENOUGH_AUDIT, choice_figure, number_figure, positions, set_figure
-from sslcore.workbench.snapshot import Figure, Follow, Snapshot
+from sslcore.workbench.adopted import adopted_numbers, adopted_sets, prediction_file
+from sslcore.workbench.figures import ENOUGH_AUDIT, answer_report, choice_figure, figure_of, positions
+from sslcore.workbench.snapshot import CHOICE, Figure, Follow, Snapshot
 
 if TYPE_CHECKING:
     from sslcore.instant.loop import InstantResult
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
     from sslcore.instant.tasks import TaskLoop, TaskResult
     from sslcore.instant.view import View
 
+    Answer = MultipleResult | NumericResult | None
+
 __all__ = ["ENOUGH_AUDIT", "Live", "feature_folder"]
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 """How soon facts written by other processes are noticed."""
-_CHOICE = ("single", "ordinal")
 LARGE = 50_000
 """Items from which on the app's first snapshot does not wait for the first fit: it says what people said."""
 MOST_VIEWS = 2
@@ -181,11 +183,13 @@ class Live:
         state = _frozen_copy(state)
         view, result = self._fit(state, views)
         result = self._corrected(state, result)
-        proba_NC, follows = self._followed(state, adopted, view, result)
+        choice = state.task.kind in CHOICE
+        loop_answer = None if choice else cast("MultipleResult | NumericResult | None", result)
+        proba_NC, answer, follows = self._followed(state, adopted, view, result)
         head_NC = None if proba_NC is None else getattr(result, "head_proba_NC", None)
+        own = follows.kind == "instant"
         self._serial += 1
         key = self._key(state.task)
-        choice = state.task.kind in _CHOICE
         self._snapshots[task_id] = Snapshot(
             task=state.task,
             version=self._state.newest,
@@ -194,11 +198,16 @@ class Live:
             proba_NC=proba_NC,
             follows=follows,
             result=cast("InstantResult | None", result) if choice else None,
-            answer=None if choice else cast("MultipleResult | NumericResult | None", result),
+            answer=answer,
+            loop_answer=loop_answer,
             view=view,
             views=() if result is None else tuple(self._loops[task_id][1].views),
-            figure=_figure(state, proba_NC, result, follows.kind == "instant", head=False),
-            head_figure=_figure(state, head_NC, result, False, head=True),
+            figure=_figure(state, proba_NC, result, own)
+            if choice
+            else figure_of(state, answer_report(state, answer, own=own, head=False)),
+            head_figure=_figure(state, head_NC, result, False)
+            if choice
+            else figure_of(state, answer_report(state, loop_answer, own=True, head=True)),
             key_accuracy=_key_accuracy(state, key, proba_NC),
             key_head_accuracy=_key_accuracy(state, key, head_NC),
             label_seconds=time.perf_counter() - start,
@@ -228,8 +237,8 @@ class Live:
                 result=None,
                 view=next(iter(self._ready_views().values()), None),
                 views=(),
-                figure=_figure(state, None, None, False, head=False),
-                head_figure=_figure(state, None, None, False, head=True),
+                figure=figure_of(state, None),
+                head_figure=figure_of(state, None),
                 key_accuracy=None,
                 key_head_accuracy=None,
                 label_seconds=0.0,
@@ -276,7 +285,7 @@ class Live:
 
     def _fit_all(self) -> None:
         """Where tasks can correct each other: every task is fitted before the first is shown."""
-        choices = [state for state in self._state.tasks.values() if state.task.kind in _CHOICE]
+        choices = [state for state in self._state.tasks.values() if state.task.kind in CHOICE]
         views = self._ready_views()
         now = (self._state.newest, len(self._state.item_id_N), len(choices), tuple(map(id, views.values())))
         if len(choices) < 2 or now == self._all_fitted:
@@ -314,43 +323,63 @@ class Live:
 
     def _followed(
         self, state: TaskState, adopted: int | None, view: View | None, result: TaskResult | None
-    ) -> tuple[FloatArray | None, Follow]:
-        if adopted is not None and state.task.kind in _CHOICE:
-            proba_NC = self._adopted_proba(adopted, state)
-            if proba_NC is not None:
+    ) -> tuple[FloatArray | None, Answer, Follow]:
+        """Probabilities, answers of a task that is no single choice, and whose they are."""
+        loop = None if state.task.kind in CHOICE else cast("Answer", result)
+        if adopted is not None:
+            proba_NC, answer = self._adopted(adopted, state, loop)
+            if proba_NC is not None or answer is not None:
                 method = self.store.runs.get(adopted).recipe.get("method", "run")
-                return proba_NC, Follow("run", f"run {adopted} ({method})", "adopted by you", run_id=adopted)
+                follows = Follow("run", f"run {adopted} ({method})", "adopted by you", run_id=adopted)
+                return proba_NC, answer, follows
         if result is None or view is None or not _learnt(result):
-            return None, Follow("none", "no predictions yet")
+            return None, loop, Follow("none", "no predictions yet")
         names = " and ".join(view.name for view in self._loops[state.task.id][1].views)
         title = f"{result.method} on {names}"
         proba_NC = getattr(result, "proba_NC", None)
-        return proba_NC, Follow("instant", title, result.reason, encoder=names)
+        return proba_NC, loop, Follow("instant", title, result.reason, encoder=names)
 
-    def _adopted_proba(self, run_id: int, state: TaskState) -> FloatArray | None:
-        """An adopted run's probabilities; rejected classes go to 0. None when they do not fit any more."""
-        key = (run_id, state.task.id)
+    def _adopted(self, run_id: int, state: TaskState, loop: Answer) -> tuple[FloatArray | None, Answer]:
+        """What an adopted run says; nothing where that does not fit the items and classes of now."""
+        from sslcore.instant.numeric import NumericResult
+
+        kind, count = state.task.kind, len(state.label_N)
+        said = self._run_said(run_id, state.task)
+        if said is None or said.shape != (
+            (count,) if kind == "numeric" else (count, len(state.task.classes))
+        ):
+            return None, None
+        if kind == "numeric":
+            learnt = isinstance(loop, NumericResult) and len(loop.labelled_row_L) > 0
+            return None, adopted_numbers(state, said.astype(np.float64), loop if learnt else None)  # type: ignore[arg-type]
+        if kind == "multiple":
+            answer = adopted_sets(state, said)
+            return answer.proba_NC, answer
+        return _without_rejected(state, said), None
+
+    def _run_said(self, run_id: int, task: Task) -> FloatArray | None:
+        """The predictions that a run left, float32; None where it left none."""
+        key = (run_id, task.id)
         if key not in self._run_proba:
-            path = self.store.folder / "runs" / str(run_id) / f"proba_{state.task.id}.npy"
+            path = prediction_file(self.store.folder, run_id, task.id, task.kind)
             if not path.is_file():
                 return None
             self._run_proba[key] = np.load(path, allow_pickle=False).astype(np.float32)
-        proba_NC = self._run_proba[key]
-        if proba_NC.shape != (len(state.label_N), len(state.task.classes)):
+        return self._run_proba[key]
+
+    def as_if(self, snapshot: Snapshot, run_id: int) -> Snapshot | None:
+        """A task as it would be with another run adopted; None where its predictions do not fit."""
+        proba_NC, answer = self._adopted(run_id, snapshot.state, snapshot.loop_answer)
+        if proba_NC is None and answer is None:
             return None
-        if state.rejected:
-            proba_NC = proba_NC.copy()
-            for row, c in state.rejected_pairs():
-                proba_NC[row, c] = 0.0
-                proba_NC[row] /= max(float(proba_NC[row].sum()), 1e-12)
-        return proba_NC
+        return replace(snapshot, proba_NC=proba_NC, answer=answer)
 
     def _key(self, task: Task) -> IntArray | None:
         """The answer key by row, -1 where there is none; None for a task without one."""
         count = len(self._state.item_id_N)
         held = self._answers.get(task.id)
         if held is None or held[0] != count:
-            answers = self.store.answers(task.id) if task.kind in ("single", "ordinal") else {}
+            answers = self.store.answers(task.id) if task.kind in CHOICE else {}
             key_N = None
             if answers:
                 key_N = np.full(count, -1, dtype=np.int32)
@@ -392,7 +421,7 @@ class _Wanted:
 def _wanted(state: TaskState) -> _Wanted:
     kind = state.task.kind
     rejected = state.rejected_pairs()
-    if kind in _CHOICE:
+    if kind in CHOICE:
         label_N = state.training_label_N
         return _Wanted(label_N, {"rejected": rejected}, (rejected, label_N.tobytes()))
     audit_N = state.audit_N
@@ -409,23 +438,24 @@ def _learnt(result: TaskResult) -> bool:
     return len(result.labelled_row_L) > 0 or bool((getattr(result, "label_N", np.zeros(0)) >= 0).any())
 
 
-def _figure(
-    state: TaskState, proba_NC: FloatArray | None, result: TaskResult | None, own: bool, *, head: bool
-) -> Figure:
-    """Figures of what is followed; left-out answers exist for the instant loop's own alone."""
+def _figure(state: TaskState, proba_NC: FloatArray | None, result: TaskResult | None, own: bool) -> Figure:
+    """Figures of one choice among classes; left-out answers exist for the instant loop's own alone."""
     from sslcore.instant.loop import InstantResult
-    from sslcore.instant.multiple import MultipleResult
-    from sslcore.instant.numeric import NumericResult
 
-    if state.task.kind == "numeric":
-        return number_figure(state, result if isinstance(result, NumericResult) else None, head=head)
-    if state.task.kind == "multiple":
-        multiple = result if isinstance(result, MultipleResult) else None
-        return set_figure(state, multiple, proba_NC, left_out=own)
     left_out = None
     if own and isinstance(result, InstantResult) and len(result.labelled_row_L):
         left_out = (result.labelled_row_L, result.out_of_fold_proba_LC)
     return choice_figure(state, proba_NC, left_out)
+
+
+def _without_rejected(state: TaskState, proba_NC: FloatArray) -> FloatArray:
+    """Probabilities of one class an item; classes that a person rejected have none."""
+    if state.rejected:
+        proba_NC = proba_NC.copy()
+        for row, c in state.rejected_pairs():
+            proba_NC[row, c] = 0.0
+            proba_NC[row] /= max(float(proba_NC[row].sum()), 1e-12)
+    return proba_NC
 
 
 def _key_accuracy(state: TaskState, key_N: IntArray | None, proba_NC: FloatArray | None) -> float | None:

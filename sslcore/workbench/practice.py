@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
 from sslcore.store.fold import SOURCE_CODE, VERB_CODE
-from sslcore.workbench.compare import PREDICTS
+from sslcore.workbench.candidates import PREDICTS
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.live import ENOUGH_AUDIT
 

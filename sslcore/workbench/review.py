@@ -557,12 +557,14 @@ def _with_class(snapshot: Snapshot, position: int) -> BoolArray:
 def _left_out(snapshot: Snapshot) -> tuple[FloatArray, IntArray] | None:
     """Out-of-fold answers and the labels they are held against: those of people, not the machine's own."""
     sets_ = snapshot.answer
+    if snapshot.follows.kind != "instant":
+        return None  # a run may have learned from the labels
     if snapshot.multiple and isinstance(sets_, MultipleResult) and len(sets_.labelled_row_L):
         wrong_L = _sets_wrong(snapshot, sets_.labelled_row_L, sets_.out_of_fold_proba_LC)
         wrong_L[~bulk.by_people(snapshot)[sets_.labelled_row_L]] = UNLABELLED
         return set_confidence(sets_.out_of_fold_proba_LC)[:, None], wrong_L
     result = snapshot.result
-    if snapshot.follows.kind != "instant" or result is None or not len(result.labelled_row_L):
+    if result is None or not len(result.labelled_row_L):
         return None
     row_L = result.labelled_row_L
     label_L = np.where(bulk.by_people(snapshot)[row_L], snapshot.state.label_N[row_L], UNLABELLED)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sslcore.instant.numeric import NumericResult
     from sslcore.instant.view import View
 
+CHOICE = ("single", "ordinal")
+"""Kinds of task that ask for one class."""
+
 
 @dataclass(frozen=True)
 class Follow:
@@ -75,7 +78,9 @@ class Snapshot:
             numbers. Of a multiple-choice task each column is the probability that its class applies.
         follows: Whose probabilities these are.
         result: The instant loop's latest, also while a run is followed; of one choice among classes.
-        answer: The same of a multiple-choice or numeric task.
+        answer: Of a multiple-choice or numeric task, what is followed: the instant loop's answers, or an
+            adopted run's in the same shape.
+        loop_answer: The instant loop's latest of such a task, also while a run is followed.
         view: The strongest of the features the instant loop stands on; ``views`` are all of them.
         figure: Accuracy of what is followed; ``head_figure`` of the supervised head alone.
         key_accuracy: Against the answer key, on items that nobody labelled; None without a key.
@@ -98,6 +103,7 @@ class Snapshot:
     label_seconds: float
     extra: Mapping[str, Any] = field(default_factory=dict)
     answer: MultipleResult | NumericResult | None = None
+    loop_answer: MultipleResult | NumericResult | None = None
 
     @property
     def multiple(self) -> bool:

@@ -1,73 +1,89 @@
-"""The figures of models whose answers are sets or numbers, for the Compare page.
+"""The figures of models whose answers are sets or numbers, for the Compare page and the leaderboard.
 
-Such a task has two models: what the instant loop says, and its supervised head alone. Both are measured on
-the audit split; before it has 20 answers the instant loop's figures lean on labels left out in turn.
+All are measured on the audit split, on items that they did not train on; before it has 20 answers the instant
+loop's figures lean on labels left out in turn, the others' on the few audit answers there are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from sslcore.instant.multiple import MultipleResult
+from sslcore.instant.numeric import NumericResult
 from sslcore.quality.intervals import Interval
-from sslcore.task_metrics import ClassRow, multiple_report
-from sslcore.workbench.bulk import by_people
-from sslcore.workbench.figures import sets
-from sslcore.workbench.snapshot import Figure, Snapshot
+from sslcore.shapes import FloatArray, IntArray
+from sslcore.task_metrics import LEAD, ClassRow, TaskReport
+from sslcore.workbench.candidates import Candidate, columns
+from sslcore.workbench.figures import ENOUGH_AUDIT, answered_audit, number_report, set_report
+from sslcore.workbench.snapshot import Snapshot
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TaskFigures:
-    """One model's figures, by the names of :data:`sslcore.task_metrics.TITLES`.
+    """One model's figures.
 
     Attributes:
-        title: How the model is called.
-        figures: Each with its 90 % interval; empty where there is nothing to measure on.
-        size: Items that they rest on.
+        candidate: The model.
+        report: By the names of :data:`sslcore.task_metrics.TITLES`; None without anything to measure on.
         source: ``"audit"``, ``"out-of-fold"`` or ``"none"``.
-        per_class: Multiple choice: precision and recall of every class.
+        rough: Whether the figures rest on anything but enough audit items.
+        key_accuracy: None: answer keys are of one class an item.
     """
 
-    title: str
-    figures: dict[str, Interval]
-    size: int
+    candidate: Candidate
+    report: TaskReport | None
     source: str
-    per_class: tuple[ClassRow, ...] = ()
+    rough: bool
+    key_accuracy: float | None = None
+
+    @property
+    def title(self) -> str:
+        """How the model is called."""
+        return self.candidate.title
+
+    @property
+    def figures(self) -> dict[str, Interval]:
+        """Each with its 90 % interval; empty where there is nothing to measure on."""
+        return {} if self.report is None else self.report.figures
+
+    @property
+    def size(self) -> int:
+        """Items that they rest on."""
+        return 0 if self.report is None else self.report.size
+
+    @property
+    def per_class(self) -> tuple[ClassRow, ...]:
+        """Multiple choice: precision and recall of every class."""
+        return () if self.report is None else self.report.per_class
+
+    @property
+    def lead(self) -> Interval | None:
+        """The figure that models are ranked by."""
+        return None if self.report is None else self.report.figures.get(LEAD[self.report.kind])
 
 
-def task_figures(snapshot: Snapshot) -> list[TaskFigures]:
-    """The instant loop and its head; empty while nothing was learnt, and for one class an item."""
-    if snapshot.answer is None or not len(snapshot.answer.labelled_row_L):
-        return []
-    rows = [_row(f"Instant: {snapshot.follows.title}", snapshot.figure, _by_class(snapshot))]
-    rows.append(_row("Supervised head alone", snapshot.head_figure, ()))
-    return rows
-
-
-def _row(title: str, held: Figure, per_class: tuple[ClassRow, ...]) -> TaskFigures:
-    figures = dict(held.also)
-    if held.accuracy is not None:
-        figures["subset_accuracy"] = held.accuracy
-    return TaskFigures(title, figures, held.size, held.source, per_class)
-
-
-def _by_class(snapshot: Snapshot) -> tuple[ClassRow, ...]:
-    """On the same items as the figure: the audit split, joined by left-out labels while it is small."""
-    result = snapshot.answer
-    if (
-        not isinstance(result, MultipleResult)
-        or snapshot.proba_NC is None
-        or snapshot.figure.accuracy is None
-    ):
-        return ()
+def task_figures(snapshot: Snapshot, candidate: Candidate) -> TaskFigures:
+    """The figures of one model of a multiple-choice or numeric task."""
     state = snapshot.state
-    row_J = np.array([row for row in state.audit_row_A.tolist() if row in state.value], dtype=np.int64)
-    proba_JC = snapshot.proba_NC[row_J]
-    if snapshot.figure.source != "audit":
-        given_L = by_people(snapshot)[result.labelled_row_L]
-        row_J = np.concatenate([result.labelled_row_L[given_L], row_J])
-        proba_JC = np.concatenate([result.out_of_fold_proba_LC[given_L], proba_JC])
-    names = snapshot.task.class_names
-    return multiple_report(sets(state, row_J), proba_JC, names, threshold=result.threshold).per_class
+    row_A = answered_audit(state)
+    row_A = row_A[candidate.fair(row_A)]
+    left_out = _left_out(snapshot, candidate)
+    if candidate.value_N is not None:
+        found, source = number_report(state, candidate.value_N, left_out=left_out, row_A=row_A)
+    else:
+        whole = candidate.proba_NC.shape[1] == len(state.task.classes)
+        proba_NC = candidate.proba_NC if whole else columns(candidate.proba_NC, len(state.task.classes))
+        found, source = set_report(state, proba_NC, cut=candidate.cut, left_out=left_out, row_A=row_A)
+    if not found.figures:
+        return TaskFigures(candidate, None, "none", True)
+    return TaskFigures(candidate, found, source, source != "audit" or found.size < ENOUGH_AUDIT)
+
+
+def _left_out(snapshot: Snapshot, candidate: Candidate) -> tuple[IntArray, FloatArray] | None:
+    """Labelled rows and what is said of them without their label, where that is known."""
+    answer = snapshot.loop_answer
+    if answer is None or candidate.kind == "run":
+        return None
+    if isinstance(answer, NumericResult):
+        head = candidate.kind == "head"
+        return answer.labelled_row_L, answer.head_out_of_fold_L if head else answer.out_of_fold_L
+    return None if candidate.kind == "head" else (answer.labelled_row_L, answer.out_of_fold_proba_LC)

@@ -19,14 +19,16 @@ from sslcore import choices
 from sslcore.choices import Choice
 from sslcore.errors import LabelloomError, RecipeError, StoreError
 from sslcore.store import Run, Task
-from sslcore.workbench.compare import PREDICTS, ensemble_title
+from sslcore.workbench import kinds
+from sslcore.workbench.adoption import Adoption, advised, duel
+from sslcore.workbench.candidates import PREDICTS, ensemble_title
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.foresight import Foresight
+from sslcore.workbench.refusals import refuse_task
 
 if TYPE_CHECKING:
     from sslcore.training.recipe import Recipe
     from sslcore.workbench.bench import Workbench
-    from sslcore.workbench.compare import Candidate
 
 KIND = "train"
 """The kind of a training run in the store."""
@@ -94,30 +96,6 @@ class Defaults:
     method_config: dict[str, Any]
     train_config: dict[str, Any]
     encoder: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Adoption:
-    """A finished run beside the instant loop on the same audit items.
-
-    Attributes:
-        instant: The instant loop; ``head`` the supervised head alone; ``run`` the run.
-        differ: Audit items on which run and instant loop disagree; ``run_right`` of them the run has
-            right, ``instant_right`` the instant loop.
-        better: Probability that the run is the better one, from those items; None without any.
-        advice: ``"adopt"``, ``"keep"`` or ``"unclear"``; ``"impossible"`` when it does not fit any more.
-        reason: The advice in a sentence.
-    """
-
-    run: Candidate
-    instant: Candidate | None
-    head: Candidate | None
-    differ: int
-    run_right: int
-    instant_right: int
-    better: float | None
-    advice: str
     reason: str
 
 
@@ -218,9 +196,8 @@ class TrainDesk(Desk):
         """What a person should know before starting: too few labels, no audit answers yet."""
         found = []
         for task in self._tasks(tasks):
-            state = self.snapshot(task).state
-            label_L = state.training_label_N[state.training_label_N >= 0]
-            missing = [name for c, name in enumerate(task.class_names) if not np.any(label_L == c)]
+            count_C = kinds.class_counts(self.snapshot(task))
+            missing = [name for name, count in zip(task.class_names, count_C.tolist()) if not count]
             if missing and len(missing) < len(task.classes):
                 some = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
                 found.append(
@@ -356,21 +333,13 @@ class TrainDesk(Desk):
         if run is None:
             raise StoreError(f"Run {run_id} has no predictions for the task {task.name!r}.")
         instant, head = found.get("instant"), found.get("head")
-        state = self.snapshot(task).state
-        fits = run.proba_NC.shape == (len(state.label_N), len(task.classes))
-        differ = run_right = instant_right = 0
-        if instant is not None:
-            row_A, label_A = self.bench.compare.audit(task)
-            row_A, label_A = row_A[row_A < len(run.proba_NC)], label_A[row_A < len(run.proba_NC)]
-            by_run_A, by_instant_A = run.prediction(row_A), instant.prediction(row_A)
-            differ = int((by_run_A != by_instant_A).sum())
-            run_right = int(((by_run_A == label_A) & (by_instant_A != label_A)).sum())
-            instant_right = int(((by_run_A != label_A) & (by_instant_A == label_A)).sum())
-        better = probability_better(run_right, instant_right)
-        advice, reason = _advise(fits, instant is not None, differ, run_right, instant_right, better)
+        held = None if instant is None else duel(self.bench.compare, task, run, instant)
+        advice, reason = advised(run.fits(self.snapshot(task)), task.kind, held)
         if advice != "impossible" and self._collapsed(run_id, task):
             advice, reason = "keep", str(self._train_run(run_id).result.get("note") or reason)
-        return Adoption(run, instant, head, differ, run_right, instant_right, better, advice, reason)
+        if held is None:
+            return Adoption(run, instant, head, 0, 0, 0, None, advice, reason)
+        return Adoption(run, instant, head, held.differ, held.wins, held.losses, held.better, advice, reason)
 
     def adopt(self, task: Task, run_id: int) -> None:
         """From now on the task follows this run.
@@ -398,7 +367,7 @@ class TrainDesk(Desk):
     def _labels(self, tasks: Sequence[str]) -> tuple[int, int]:
         """Training labels and classes of the task that has fewest labels."""
         counts = [
-            (int((self.snapshot(task).state.training_label_N >= 0).sum()), len(task.classes))
+            (int((kinds.training_label_N(self.snapshot(task)) >= 0).sum()), len(task.classes))
             for task in self._tasks(tasks)
         ]
         return min(counts, default=(0, 0))
@@ -424,7 +393,7 @@ class TrainDesk(Desk):
         if not tasks:
             raise RecipeError("A run learns at least one task. Choose one.")
         for task in self._tasks(tasks):
-            _refuse_task(task, self.snapshot(task).state, method, self.method(method))
+            refuse_task(task, self.snapshot(task), method, self.method(method))
 
     def _train_run(self, run_id: int) -> Run:
         run = self.store.runs.get(run_id)
@@ -523,80 +492,6 @@ def run_card(run: Run, live: Sequence[Run], *, title: str, method: str, tasks: t
 
 
 _FIGURES = ("audit_accuracy", "key_accuracy", "steps", "seconds")
-
-
-def probability_better(wins: int, losses: int) -> float | None:
-    """Probability that the first of two models is the better one, from the items they differ on.
-
-    ``P(q > ½)`` for ``q ~ Beta(wins + ½, losses + ½)``: the Bayesian side of McNemar's test, with
-    Jeffreys' prior. Items that both have right or both have wrong say nothing. None without any item.
-
-    >>> probability_better(0, 0) is None, round(probability_better(8, 8), 3), probability_better(9, 1) > 0.99
-    (True, 0.5, True)
-    """
-    from scipy.special import betainc
-
-    if wins + losses == 0:
-        return None
-    return float(1.0 - betainc(wins + 0.5, losses + 0.5, 0.5))
-
-
-def _advise(
-    fits: bool, has_instant: bool, differ: int, wins: int, losses: int, better: float | None
-) -> tuple[str, str]:
-    if not fits:
-        return "impossible", (
-            "Items or classes were added since this run. Train again: its predictions do not cover them."
-        )
-    if not has_instant:
-        return "adopt", "The instant loop has no predictions yet, so there is nothing to lose."
-    if better is None:
-        return "unclear", (
-            "No audit item tells them apart yet. The instant loop follows every label; stay with it."
-        )
-    told = (
-        f"Of the {differ} audit items on which they differ, the run is right on {wins} "
-        f"and the instant loop on {losses}."
-    )
-    if better >= 0.9:
-        return "adopt", f"{told} The run is better with probability {better:.0%}."
-    if better <= 0.1:
-        return "keep", f"{told} The instant loop is better with probability {1 - better:.0%}."
-    return (
-        "unclear",
-        f"{told} That is no clear difference; the instant loop follows every label, a run does not.",
-    )
-
-
-def _refuse_task(task: Task, state: Any, method: str, schema: Choice) -> None:
-    from sslcore.training.data import TRAINABLE_KINDS
-
-    where = f"The task {task.name!r}"
-    if task.kind not in TRAINABLE_KINDS:
-        raise RecipeError(
-            f"{where} is of kind {task.kind!r}. Background methods learn these: {', '.join(TRAINABLE_KINDS)}."
-        )
-    if len(task.classes) < 2:
-        raise RecipeError(
-            f"{where} has {len(task.classes)} class: there is nothing to tell apart. Add a second one."
-        )
-    label_N = state.training_label_N
-    held = np.unique(label_N[label_N >= 0])
-    if len(held) == 0:
-        raise RecipeError(
-            f"{where} has no label to learn from (audit answers are never trained on). Label some items."
-        )
-    if len(held) == 1:
-        raise RecipeError(
-            f"{where}: all {int((label_N >= 0).sum())} labels say {task.class_names[held[0]]!r}. "
-            "Label at least one item of another class."
-        )
-    uses_unlabelled = any(param["name"] == "unlabelled_weight" for param in schema["params"])
-    if uses_unlabelled and not np.any((label_N < 0) & ~state.audit_N):
-        raise RecipeError(
-            f"{where} has no unlabelled item left, and {method!r} learns from those. "
-            "Choose the supervised network."
-        )
 
 
 def _share(progress: Mapping[str, Any]) -> float:

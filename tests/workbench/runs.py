@@ -3,6 +3,8 @@
 import numpy as np
 
 from sslcore.store import Event
+from sslcore.workbench.adopted import prediction_file
+from tests.many_tasks import truth_of
 
 
 def finish(bench, run_id, *, right=1.0, seed=0, task=None, figures=None, rows=None, sure=0.9):
@@ -44,3 +46,31 @@ def audit(bench, count, *, task=None, wrong=(), client="audit"):
         ]
     )
     bench.live.refresh()
+
+
+def finish_with(bench, run_id, task, said, *, figures=None):
+    """Ends a run as its worker does, with these probabilities of sets, or these numbers."""
+    run = bench.store.runs.claim()
+    assert run is not None
+    assert run.id == run_id
+    numeric = task.kind == "numeric"
+    path = prediction_file(bench.folder, run_id, task.id, task.kind)
+    path.parent.mkdir(parents=True)
+    np.save(path, np.asarray(said, dtype=np.float32 if numeric else np.float16))
+    bench.store.runs.finish(run_id, "done", result=figures or {})
+
+
+def set_proba(bench, task, *, wrong=0.0, seed=0, sure=0.9):
+    """Probabilities of the right sets; each class is said the wrong way round with probability ``wrong``."""
+    truth = truth_of(bench.store, task.name)
+    answer_NC = np.zeros((len(truth), len(task.classes)), dtype=bool)
+    for row, classes in enumerate(truth):
+        answer_NC[row, classes] = True
+    answer_NC ^= np.random.default_rng(seed).random(answer_NC.shape) < wrong
+    return np.where(answer_NC, sure, 1 - sure)
+
+
+def number_guess(bench, task, *, off=0.0, seed=0):
+    """The right numbers, each off by a draw of that standard deviation."""
+    truth_N = np.array(truth_of(bench.store, task.name), dtype=np.float64)
+    return truth_N + off * np.random.default_rng(seed).normal(size=len(truth_N))

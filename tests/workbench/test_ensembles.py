@@ -254,7 +254,7 @@ def test_the_command_line_queues_and_says_what_came_of_it(bench, capsys, monkeyp
     assert sum(member["weight"] for member in held["members"]) == pytest.approx(1, abs=1e-3)
     assert main(["runs", bench.project, "--adopt", "3"]) == 0
     assert bench.store.adopted(bench.task().id) == 3
-    assert main(["ensemble", bench.project, "--runs", "1"]) == 1
+    assert main(["ensemble", bench.project, "--runs", "1"]) == 2
     assert "2 to 8 different members" in capsys.readouterr().err
 
 

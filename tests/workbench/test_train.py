@@ -3,13 +3,10 @@
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sslcore.errors import ConfigError, RecipeError, StoreError
-from sslcore.store import Event, Store
-from sslcore.workbench import Workbench
-from sslcore.workbench.train import RAW, probability_better
+from sslcore.store import Event
+from sslcore.workbench.train import RAW
 from tests.browser.harness import make_image_project
 from tests.workbench.runs import audit, finish
 
@@ -158,16 +155,6 @@ def test_audit_answers_are_not_labels_to_train_on(open_bench):
     audit(bench, 20)
     with pytest.raises(RecipeError, match="audit answers are never trained on"):
         start(bench)
-
-
-def test_other_kinds_of_task_are_refused(tmp_path, wishes):
-    store = Store.create(tmp_path / "multi", modality="text")
-    store.add_task("tags", kind="multiple", classes=["a", "b"])
-    store.close()
-    bench = Workbench.open("multi", root=tmp_path)
-    with pytest.raises(RecipeError, match="kind 'multiple'"):
-        bench.train.start(["tags"], method="fixmatch")
-    bench.close()
 
 
 def test_the_queue_has_an_end(bench):
@@ -357,17 +344,6 @@ def test_labels_outlive_adoption(bench):
     bench.record([Event(client="me", seq=1, verb="label", task_id=task.id, item_ids=[50], value=2)])
     bench.live.refresh()
     assert bench.snapshot(task).state.label_N[49] == 2
-
-
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_probability_better_is_fair(wins, losses):
-    better = probability_better(wins, losses)
-    if wins + losses == 0:
-        assert better is None
-        return
-    assert better + probability_better(losses, wins) == pytest.approx(1.0)
-    assert (better > 0.5) == (wins > losses) or wins == losses
-    assert probability_better(wins + 1, losses) >= better
 
 
 def test_adoption_is_advised_where_the_run_is_clearly_better(open_bench):

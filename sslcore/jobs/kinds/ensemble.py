@@ -76,7 +76,8 @@ def ensemble(job: Job) -> Mapping[str, Any]:
 
 def trained_on(store: Store, recipe: Mapping[str, Any], task_id: int, labels_upto: int) -> BoolArray:
     """The items that a run learned from; an ensemble learned from all that its members did."""
-    saw_N = LabelState(store, upto=labels_upto)[task_id].training_label_N >= 0
+    state = LabelState(store, upto=labels_upto)[task_id]
+    saw_N = state.labelled_N & ~state.audit_N
     if recipe.get("method") != METHOD:
         return saw_N
     keys = [str(member["key"]) for member in recipe["members"]]

@@ -1,0 +1,40 @@
+"""Figures of sets: the F1 of items, and an interval that all right does not make certain."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from sslcore.quality.intervals import proportion_interval
+from sslcore.task_metrics import LEAD, TITLES, multiple_report, set_scores
+
+
+def test_the_f1_of_items_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    answer_AC, proba_AC = rng.random((60, 4)) < 0.4, rng.random((60, 4))
+    found = multiple_report(answer_AC, proba_AC, list("abcd"), threshold=0.4).figures["sample_f1"]
+    wanted = f1_score(answer_AC, proba_AC >= 0.4, average="samples", zero_division=1.0)
+    assert found.value == pytest.approx(wanted)
+    assert found.low < found.value < found.high
+
+
+def test_the_score_of_one_set_by_hand():
+    answer_AC = np.array([[1, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]], dtype=bool)
+    said_AC = np.array([[1, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
+    assert set_scores(answer_AC, said_AC).tolist() == [0.5, 1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("right", [20, 17, 10, 0])
+def test_sets_that_are_right_or_wrong_have_jeffreys_interval(right):
+    """The law: with one class scores are 0 and 1, and the interval that of a proportion."""
+    answer_A1 = np.ones((20, 1), dtype=bool)
+    proba_A1 = np.where(np.arange(20) < right, 0.9, 0.1)[:, None]
+    found = multiple_report(answer_A1, proba_A1, ["a"]).figures["sample_f1"]
+    wanted = proportion_interval(right, 20)
+    assert found.value == wanted.value
+    assert found.low == pytest.approx(wanted.low, abs=0.03)
+    assert found.high == pytest.approx(wanted.high, abs=0.03)
+
+
+def test_every_kind_has_a_figure_that_ranks():
+    assert set(LEAD) == {"single", "ordinal", "multiple", "numeric"}
+    assert set(LEAD.values()) <= set(TITLES)
