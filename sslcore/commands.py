@@ -120,6 +120,9 @@ def predict(args: argparse.Namespace) -> int:
     bench.live.refresh()
     task = bench.task(args.task)
     rows = bench.export.predictions(task, run_id=args.run)
+    corrected = bench.corrections.of_rows(task, range(len(rows)), run_id=args.run)
+    for place, held in enumerate(rows):
+        held["corrections"] = [correction.as_dict() for correction in corrected.get(place, ())]
     lines = [
         f"{row['id']:>8}  {_answer_text(row['label']):<24.24} {_percent(row['confidence']):>6}  "
         f"{row['source']:<9} {_short(row['key'], 60)}"

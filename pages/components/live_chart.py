@@ -104,6 +104,17 @@ PANELS: tuple[dict[str, Any], ...] = (
         ],
     },
     {
+        "title": "Taken back",
+        "help": "How often, since the run began, a pseudo-label was taken back because the judges that had not "
+        "learned it no longer believed it. Review and Map show it for each item.",
+        "words": ["{taken_back} pseudo-labels were taken back so far."],
+        "percent": False,
+        "low": 0,
+        "lines": [],
+        "optional": True,
+        "series": [{"name": "taken_back", "label": "taken back"}],
+    },
+    {
         "title": "Balance",
         "help": "How many times as often as the labels say the most favoured class is given. "
         "Above 3 on three evaluations in a row the run has collapsed on one class.",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from sslcore.methods.history import History
     from sslcore.models.network import Network
 
 
@@ -306,6 +307,10 @@ class Method(ABC):
         The loop asks this of the audit split, whose items are never trained on. Reads the state, never
         changes it.
         """
+        return None
+
+    def history(self, task: int) -> History | None:
+        """What became of the pseudo-label of each item; None where the method holds none."""
         return None
 
     def thresholds(self, task: int) -> Tensor | None:

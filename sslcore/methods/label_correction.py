@@ -4,7 +4,7 @@ After Yarowsky 1995 (ACL), where items whose confidence falls go back to the unl
 taken out of fold as in confident learning (Northcutt et al. 2021, arXiv:1911.00068). Item u of fold f is
 judged by a linear head that never learned u's pseudo-label: from ``threshold`` up its answer is adopted,
 below ``keep`` it is revoked. ``mean_u 1[held] CE(p_s, held)``. What differs: folds share the backbone; only
-their heads are apart.
+their heads are apart. What was given and taken back of each item is kept (:mod:`sslcore.methods.history`).
 
 When: pseudo-labels go wrong and stay wrong: audit accuracy rises and then falls in the course of a run, or
 the labels themselves hold errors. What the other folds would not say is taken back.
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from sslcore.config import Config, param
 from sslcore.methods import METHODS
 from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, UnlabelledTerm
+from sslcore.methods.history import History
 from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class LabelCorrection(Method):
 
         for task in range(len(tasks)):
             self.state[f"{task}.held_N"] = torch.full((items,), -1, dtype=torch.long)
+            self.history(task)
+
+    def history(self, task: int) -> History:
+        """What became of the pseudo-label of each item."""
+        return History(self.state, task, self.items)
 
     def build(self, network: Network) -> None:
         """The judges: for each task one linear layer that holds the heads of all folds."""
@@ -76,7 +82,9 @@ class LabelCorrection(Method):
         item_U = torch.arange(len(logits_UFC), device=logits_UFC.device)
         proba_UC = logits_UFC[item_U, self._fold(batch)].softmax(1)
         held_N = self.state[f"{task}.held_N"]
-        held_U = corrected(held_N[batch.row_U], proba_UC, adopt=self.config.threshold, keep=self.config.keep)
+        before_U = held_N[batch.row_U]
+        held_U = corrected(before_U, proba_UC, adopt=self.config.threshold, keep=self.config.keep)
+        self.history(task).add(batch.row_U, before_U, held_U, proba_UC, step=at.step)
         held_N[batch.row_U] = held_U
         weight_U = (held_U >= 0).to(proba_UC.dtype)
         label_U = held_U.where(held_U >= 0, proba_UC.argmax(1))

@@ -55,7 +55,8 @@ class Evaluation:
 
     def of_task(self, index: int) -> Figures:
         """Figures of one task."""
-        return [*self._audit(index), *self._probe(index), *self._thresholds(index)]
+        parts = (self._audit(index), self._probe(index), self._thresholds(index), self._history(index))
+        return [figure for part in parts for figure in part]
 
     def _audit(self, index: int) -> Figures:
         task = self.tasks[index]
@@ -105,6 +106,10 @@ class Evaluation:
     def _thresholds(self, index: int) -> Figures:
         bar_C = self.method.thresholds(index)
         return [] if bar_C is None else spread("threshold", bar_C.detach().float().cpu().numpy())
+
+    def _history(self, index: int) -> Figures:
+        history = self.method.history(index)
+        return [] if history is None else [("taken_back", float(history.taken_back()))]
 
 
 def spread(name: str, value_C: FloatArray) -> Figures:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sslcore.shapes import FloatArray
+from sslcore.shapes import FloatArray, IntArray
 from sslcore.training.predictor import Predictor
 
 
@@ -49,6 +49,8 @@ class TrainingResult:
         steps: Steps done.
         seconds: Time spent in the loop and after it, over all resumptions.
         predictor: The averaged network with its preprocessing.
+        history: What became of each item's pseudo-label, by task (:mod:`sslcore.methods.history`); nothing of
+            methods that hold none.
     """
 
     proba: Mapping[str, FloatArray]
@@ -58,3 +60,4 @@ class TrainingResult:
     steps: int
     seconds: float
     predictor: Predictor
+    history: Mapping[str, IntArray] = field(default_factory=dict)

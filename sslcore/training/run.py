@@ -597,8 +597,10 @@ class _Run:
             notes = self.notes
         self.metrics["notes"] = notes
         self.reporter.progress(self.step, self.budget.total, note=" ".join(notes))
+        held = {task.name: self.method.history(place) for place, task in enumerate(self.tasks)}
+        history = {name: found.events() for name, found in held.items() if found is not None}
         return TrainingResult(
-            proba, feature_ND, self.metrics, cancelled, self.step, self.elapsed(), self.predictor
+            proba, feature_ND, self.metrics, cancelled, self.step, self.elapsed(), self.predictor, history
         )
 
     def _plain(self) -> None:

@@ -24,6 +24,7 @@ from sslcore.workbench.snapshot import Snapshot
 if TYPE_CHECKING:
     from sslcore.workbench.advice import AdviceDesk
     from sslcore.workbench.compare import CompareDesk
+    from sslcore.workbench.corrections import CorrectionsDesk
     from sslcore.workbench.data import DataDesk
     from sslcore.workbench.ensembles import EnsembleDesk
     from sslcore.workbench.export import ExportDesk
@@ -152,6 +153,13 @@ class Workbench:
         from sslcore.workbench.ensembles import EnsembleDesk
 
         return EnsembleDesk(self)
+
+    @cached_property
+    def corrections(self) -> CorrectionsDesk:
+        """What became of an item's pseudo-label?"""
+        from sslcore.workbench.corrections import CorrectionsDesk
+
+        return CorrectionsDesk(self)
 
     @cached_property
     def simulation(self) -> SimulationDesk:

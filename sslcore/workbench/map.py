@@ -20,6 +20,7 @@ from sslcore.shapes import FloatArray, IntArray
 from sslcore.store import Run, Task
 from sslcore.store.facts import SOURCES, Verb
 from sslcore.workbench import bulk, kinds
+from sslcore.workbench.corrections import on_card
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.figures import positions
 from sslcore.workbench.palette import UNLABELLED_COLOUR, class_colour, class_hotkeys
@@ -249,9 +250,11 @@ class MapDesk(Desk):
         snapshot = self.snapshot(task)
         ids = [int(item_id) for item_id in item_ids]
         row_of = np.searchsorted(bulk.bench_item_ids(self.bench), ids)
+        corrected = self.bench.corrections.of_rows(task, row_of)
         return [
             describe(snapshot, int(row))
             | {
+                "corrections": on_card(corrected.get(int(row), ())),
                 "item_id": item.id,
                 "key": item.key,
                 "sha": item.sha256[:16] if item.media is not None else None,

@@ -29,6 +29,7 @@ from sslcore.store.annotations import voided
 from sslcore.store.facts import Verb
 from sslcore.store.fold import SOURCE_CODE
 from sslcore.workbench import bulk, kinds
+from sslcore.workbench.corrections import on_card
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.figures import sets
 from sslcore.workbench.map import describe, excerpt, named
@@ -188,9 +189,10 @@ class ReviewDesk(Desk):
         opinion = self._opinion(snapshot)
         ids = [int(item_id) for item_id in item_ids]
         rows = np.searchsorted(bulk.bench_item_ids(self.bench), ids).tolist()
+        corrected = self.bench.corrections.of_rows(task, rows)
         cards = []
         for row, item in zip(rows, self.store.items(ids)):
-            card = describe(snapshot, row)
+            card = describe(snapshot, row) | {"corrections": on_card(corrected.get(row, ()))}
             said = int(opinion.prediction_N[row])
             if task.kind in kinds.CHOICE and card["label"] is not None and said >= 0:
                 card |= {

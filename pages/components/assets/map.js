@@ -456,6 +456,7 @@ class EmbeddingMap {
     if (card.prediction) lines.push(el("div", { class: "said" }, "✨ ", chip(card.prediction), card.prediction.name, el("span", { class: "quiet" }, ` ${percent(card.confidence)}`)));
     const marks = [card.flagged && "flagged", card.audit && "audit answer", card.skipped && "set aside"].filter(Boolean);
     if (marks.length) lines.push(el("div", { class: "quiet" }, marks.join(" · ")));
+    for (const line of card.corrections?.lines ?? []) lines.push(el("div", { class: "quiet" }, line));
     const content = card.sha ? this.pictures.get(card, 256) : el("p", {}, card.text ?? "");
     this.tip.replaceChildren(content, ...lines, el("div", { class: "quiet key" }, card.key));
     this.tip.hidden = false;

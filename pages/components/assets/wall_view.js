@@ -8,7 +8,8 @@ const SMALL = 128;
  * @typedef {{position: number, name: string, colour: string}} Said
  * @typedef {{item_id: number, key: string, text: string | null, sha: string | null, label: Said | null,
  *   source: string | null, prediction: Said | null, confidence: number | null, margin: number,
- *   flagged: boolean, audit: boolean, skipped: boolean}} Card
+ *   flagged: boolean, audit: boolean, skipped: boolean,
+ *   corrections?: {lines: string[], taken_back: number}}} Card
  * @typedef {{card: Card, root: any, changed: boolean, paint: () => void}} Cell
  */
 
@@ -39,8 +40,16 @@ function suggestionWords(card) {
 
 /** @param {Card} card */
 function marks(card) {
-  const told = [card.flagged && "⚑ flagged", card.audit && "audit", card.skipped && !card.label && "set aside"];
+  const times = card.corrections?.taken_back ?? 0;
+  const back = times > 0 && `↺ taken back${times > 1 ? ` ${times} times` : ""}`;
+  const told = [card.flagged && "⚑ flagged", card.audit && "audit", card.skipped && !card.label && "set aside", back];
   return told.filter(Boolean).join(" · ");
+}
+
+/** What a run did to the item's pseudo-label, for the item under the pointer or the frame. @param {Card} card */
+function history(card) {
+  const lines = card.corrections?.lines ?? [];
+  return lines.length ? el("div", { class: "history", data: { testid: "history" } }, ...lines.map((line) => el("div", {}, line))) : null;
 }
 
 /** What a screen reader says of an item. @param {Card} card */
@@ -49,7 +58,7 @@ function spoken(card) {
   parts.push(card.label ? `labelled ${card.label.name}` : "no label");
   const sure = card.confidence === null ? "" : `, ${percent(card.confidence)}`;
   if (card.prediction) parts.push(`suggested ${card.prediction.name}${sure}`);
-  return [...parts, marks(card)].filter(Boolean).join("; ");
+  return [...parts, marks(card), ...(card.corrections?.lines ?? [])].filter(Boolean).join("; ");
 }
 
 /** @param {HTMLElement} root @param {Card} card @param {boolean} changed */
@@ -75,7 +84,7 @@ export function tile(card, pictures) {
   const label = el("div", { class: "said label" });
   const suggestion = el("div", { class: "said" });
   const foot = el("div", { class: "foot quiet" });
-  const root = el("div", { class: `cell tile ${card.sha ? "picture" : "words"}`, role: "row", tabIndex: -1, title: card.key, data: { item: card.item_id } }, content, label, suggestion, foot);
+  const root = el("div", { class: `cell tile ${card.sha ? "picture" : "words"}`, role: "row", tabIndex: -1, title: card.key, data: { item: card.item_id } }, content, label, suggestion, foot, history(card));
   const cell = { card, root, changed: false, paint };
   function paint() {
     label.replaceChildren(...labelWords(cell.card));
@@ -105,7 +114,7 @@ export function row(card, pictures) {
   const meter = el("div", { class: "meter" }, el("div", { class: "track" }, bar), sure);
   const margin = el("div", { class: "figure quiet" });
   const foot = el("div", { class: "quiet" });
-  const root = el("div", { class: "cell row", role: "row", tabIndex: -1, data: { item: card.item_id } }, what, label, suggestion, meter, margin, foot);
+  const root = el("div", { class: "cell row", role: "row", tabIndex: -1, data: { item: card.item_id } }, what, label, suggestion, meter, margin, foot, history(card));
   const cell = { card, root, changed: false, paint };
   function paint() {
     label.replaceChildren(...labelWords(cell.card));

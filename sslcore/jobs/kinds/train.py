@@ -3,8 +3,9 @@
 Recipe: that of :class:`sslcore.training.recipe.Recipe`, and ``tasks``, the names of the tasks learned.
 The labels are those up to the run's ``labels_upto``, without the audit split's, which only measures;
 flagged items take no part. Into ``runs/<id>/`` go ``proba_<task id>.npy`` (float16, N×C; of numeric tasks
-``value_<task id>.npy``, float32, N), ``features.npy`` (float16, N×D), the checkpoint, and the model as a
-bundle under ``model/``.
+``value_<task id>.npy``, float32, N), ``features.npy`` (float16, N×D), of methods that take pseudo-labels back
+``history_<task id>.npy`` (int32, columns of :mod:`sslcore.methods.history`), the checkpoint, and the model as
+a bundle under ``model/``.
 """
 
 from __future__ import annotations
@@ -228,6 +229,8 @@ def _keep(job: Job, recipe: Recipe, states: Sequence[TaskState], result: Trainin
             write_array(job.folder / f"value_{task.id}.npy", said[:, 0].astype(np.float32))
         else:
             write_array(job.folder / f"proba_{task.id}.npy", said.astype(np.float16))
+    for name, event_EF in result.history.items():
+        write_array(job.folder / f"history_{by_name[name].task.id}.npy", event_EF)
     if len(result.feature_ND):
         write_array(job.folder / "features.npy", result.feature_ND.astype(np.float16))
     figures = {name: _figures(result.metrics, name) for name in result.proba}
