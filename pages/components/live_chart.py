@@ -105,7 +105,7 @@ PANELS: tuple[dict[str, Any], ...] = (
     },
     {
         "title": "Taken back",
-        "help": "How often, since the run began, a pseudo-label was taken back because the judges that had not "
+        "help": "How often, since the run began, a pseudo-label was taken back because judges that had not "
         "learned it no longer believed it. Review and Map show it for each item.",
         "words": ["{taken_back} pseudo-labels were taken back so far."],
         "percent": False,

@@ -42,12 +42,14 @@ class Job:
         store: The project.
         folder: Where the run's files go.
         progress: How far it is.
+        errand: Whether it takes seconds, and so waits for no turn.
     """
 
     run: Run
     store: Store
     folder: Path
     progress: Progress = field(default_factory=Progress)
+    errand: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
     _metrics: list[MetricRow] = field(default_factory=list)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -89,12 +91,14 @@ class Job:
     def take_turn(self) -> None:
         """Waits until no other project of the home folder does long work; called before such work begins.
 
-        Its own work then gives way to the app, too. The turn ends with the run.
+        Its own work then gives way to the app, too. The turn ends with the run. An errand does not wait.
 
         Raises:
             Stopped: Somebody wants the run to stop.
         """
         self.give_way()
+        if self.errand:
+            return
         self._turn = turn = self._turn or Turn(self.store.folder.parent, self.store.folder.name)
         while not turn.take():
             other = turn.holder()

@@ -14,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from sslcore.jobs.lock import INHERITS, WorkerLock
+from sslcore.jobs.errands import stuck_errands
+from sslcore.jobs.lock import ERRANDS, EVERYTHING, INHERITS, WorkerLock
 from sslcore.store import Store, existing_project
 
 WORD = (
@@ -33,7 +34,7 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def ensure_worker(home: Path, project: str, *, idle: float = 60.0) -> int | None:
-    """Sees to it that the project has a worker.
+    """Sees to it that the project has a worker, and one for errands where these wait behind long work.
 
     Args:
         home: The folder of all projects.
@@ -49,10 +50,21 @@ def ensure_worker(home: Path, project: str, *, idle: float = 60.0) -> int | None
     _bury()
     folder = existing_project(project, Path(home))
     lock = WorkerLock.take(folder, sign=False)
-    if lock is None:
-        return None
+    if lock is not None:
+        return _launch(folder, lock, "--idle", str(idle))
+    store = Store(folder)
+    try:
+        stuck = stuck_errands(store)
+    finally:
+        store.close()
+    lock = WorkerLock.take(folder, sign=False, file=ERRANDS) if stuck else None
+    return None if lock is None else _launch(folder, lock, "--errands", "--until-idle")
+
+
+def _launch(folder: Path, lock: WorkerLock, *options: str) -> int:
+    """Starts a worker, hands it its lock, and returns its process id."""
     command = [sys.executable, "-m", "sslcore.jobs.worker", "--home", str(folder.parent.resolve())]
-    command += ["--project", project, "--idle", str(idle)]
+    command += ["--project", folder.name, *options]
     if INHERITS:
         command += ["--lock-handle", str(lock.handle)]
     (folder / "runs").mkdir(exist_ok=True)
@@ -103,18 +115,19 @@ def worker_environment() -> dict[str, str]:
 def reap(store: Store) -> list[int]:
     """Marks runs as failed whose worker is gone; returns their ids.
 
-    On this machine the worker's lock tells: nobody holds it, or another process than the run's. Of a
+    On this machine the workers' locks tell: nobody holds them, or other processes than the run's. Of a
     run elsewhere only its heartbeat tells.
     """
     _bury()
     running = store.runs.list(status=("running",))
     if not running:
         return []
-    holder, now, here, dead = WorkerLock.holder(store.folder), time.time(), socket.gethostname(), []
+    holders = [WorkerLock.holder(store.folder, file=file) for file in (EVERYTHING, ERRANDS)]
+    now, here, dead = time.time(), socket.gethostname(), []
     for run in running:
         silent = now - (run.heartbeat or run.started or 0.0)
         if run.host == here:
-            gone = holder != run.pid or silent > SILENCE_WHILE_ALIVE
+            gone = run.pid not in holders or silent > SILENCE_WHILE_ALIVE
         else:
             gone = silent > SILENCE
         if gone:
@@ -130,7 +143,7 @@ def tend(store: Store) -> bool:
     """
     died = bool(reap(store))
     live = store.runs.list(status=("queued", "running"))
-    if live and not any(run.status == "running" for run in live):
+    if live and (not any(run.status == "running" for run in live) or stuck_errands(store)):
         ensure_worker(store.folder.parent, store.folder.name)
     return died
 

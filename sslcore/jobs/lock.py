@@ -1,5 +1,7 @@
 """One worker a project: a lock on a file, which the system itself lets go of when its holder dies.
 
+A second lock of the same sort is that of the worker for errands (:mod:`sslcore.jobs.errands`).
+
 The launcher takes the lock and hands its open file to the worker it starts, so there is no moment in
 which two launchers could each start one, and no stale lock to clean up after a kill. Where files
 cannot be handed on (Windows) the worker takes the lock itself, and a second one goes home.
@@ -12,6 +14,8 @@ import sys
 from pathlib import Path
 
 INHERITS = sys.platform != "win32"
+EVERYTHING, ERRANDS = "worker.lock", "errands.lock"
+"""The locks of a project: of the worker that takes every run, and of the one that takes short ones alone."""
 
 
 class WorkerLock:
@@ -31,15 +35,16 @@ class WorkerLock:
         self.handle = handle
 
     @classmethod
-    def take(cls, project_folder: Path, *, sign: bool = True) -> WorkerLock | None:
+    def take(cls, project_folder: Path, *, sign: bool = True, file: str = EVERYTHING) -> WorkerLock | None:
         """Takes the lock; None where another process has it.
 
         Args:
             project_folder: The project's folder.
+            file: Of which worker: :data:`EVERYTHING` or :data:`ERRANDS`.
             sign: Write this process down as the worker. A launcher does not: the last worker's number
                 stays until the new one, which inherits the lock, writes its own.
         """
-        handle = os.open(project_folder / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(project_folder / file, os.O_RDWR | os.O_CREAT, 0o600)
         if not try_lock(handle):
             os.close(handle)
             return None
@@ -49,10 +54,10 @@ class WorkerLock:
         return lock
 
     @classmethod
-    def holder(cls, project_folder: Path) -> int | None:
+    def holder(cls, project_folder: Path, *, file: str = EVERYTHING) -> int | None:
         """The process id of the living worker; None where there is none."""
         try:
-            handle = os.open(project_folder / "worker.lock", os.O_RDWR)
+            handle = os.open(project_folder / file, os.O_RDWR)
         except OSError:
             return None
         try:

@@ -25,8 +25,9 @@ from types import FrameType
 from typing import Any
 
 from sslcore.errors import LabelloomError, StoreBusyError, StoreError
+from sslcore.jobs.errands import is_errand, waiting_errands
 from sslcore.jobs.job import Heart, Job, Stopped
-from sslcore.jobs.lock import WorkerLock
+from sslcore.jobs.lock import ERRANDS, EVERYTHING, WorkerLock
 from sslcore.store import Run, Store, existing_project
 
 _LOOK = 0.5  # seconds between looks into an empty queue
@@ -38,10 +39,11 @@ class Worker:
     Args:
         store: The project.
         idle: Seconds without work after which it ends; 0: as soon as the queue is empty.
+        errands: Whether it takes short work alone (:mod:`sslcore.jobs.errands`).
     """
 
-    def __init__(self, store: Store, *, idle: float) -> None:
-        self.store, self.idle = store, idle
+    def __init__(self, store: Store, *, idle: float, errands: bool = False) -> None:
+        self.store, self.idle, self.errands = store, idle, errands
         self.job: Job | None = None
         self.terminated = False
         self._interruptible = False
@@ -52,7 +54,7 @@ class Worker:
         done, since = 0, time.monotonic()
         while not self.terminated and self._project_is_there():
             try:
-                run = self.store.runs.claim()
+                run = self.store.runs.claim(waiting_errands(self.store) if self.errands else None)
             except StoreBusyError:
                 run = None
             except StoreError:
@@ -83,7 +85,7 @@ class Worker:
     def _do(self, run: Run) -> None:
         folder = self.store.folder / "runs" / str(run.id)
         folder.mkdir(parents=True, exist_ok=True)
-        self.job = job = Job(run, self.store, folder)
+        self.job = job = Job(run, self.store, folder, errand=is_errand(self.store, run))
         heart = Heart(job, wanted=self._project_is_there, interrupt=_interrupt_main)
         heart.start()
         began = time.monotonic()
@@ -177,17 +179,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--project", required=True, help="the project's name")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds without work before it ends")
     parser.add_argument("--until-idle", action="store_true", help="end as soon as the queue is empty")
+    parser.add_argument("--errands", action="store_true", help="take short work alone, beside the worker")
     parser.add_argument("--lock-handle", type=int, help=argparse.SUPPRESS)
     wish = parser.parse_args(argv)
     folder = existing_project(wish.project, wish.home)
-    lock = WorkerLock(wish.lock_handle) if wish.lock_handle is not None else WorkerLock.take(folder)
+    file = ERRANDS if wish.errands else EVERYTHING
+    handed = wish.lock_handle is not None
+    lock = WorkerLock(wish.lock_handle) if handed else WorkerLock.take(folder, file=file)
     if lock is None:
-        print(f"Project {wish.project!r} has a worker already (process {WorkerLock.holder(folder)}).")
+        holder = WorkerLock.holder(folder, file=file)
+        print(f"Project {wish.project!r} has a worker already (process {holder}).")
         return 0
     for module in filter(None, os.environ.get("LABELLOOM_PLUGINS", "").split(",")):
         importlib.import_module(module.strip())
     store = Store(folder)
-    worker = Worker(store, idle=0.0 if wish.until_idle else wish.idle)
+    worker = Worker(store, idle=0.0 if wish.until_idle else wish.idle, errands=wish.errands)
     held = {
         number: signal.signal(number, handler)
         for number, handler in (
@@ -206,8 +212,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             lock.release()
             # A run may have been queued between the last look and the release, by somebody who saw the
             # lock held and so started no worker.
-            waiting = not worker.terminated and store.runs.list(status=("queued",))
-            lock = WorkerLock.take(folder) if waiting else None
+            queued = waiting_errands(store) if wish.errands else store.runs.list(status=("queued",))
+            lock = WorkerLock.take(folder, file=file) if queued and not worker.terminated else None
     finally:
         for number, handler in held.items():
             signal.signal(number, handler)

@@ -84,12 +84,19 @@ class Runs:
         with reading(self._engine) as connection:
             return [_run(row) for row in connection.execute(query)]
 
-    def claim(self) -> Run | None:
-        """Takes the oldest queued run for this process, or returns None. No two workers get the same."""
+    def claim(self, among: Sequence[int] | None = None) -> Run | None:
+        """Takes the oldest queued run for this process, or returns None. No two workers get the same.
+
+        Args:
+            among: Only one of these; any, where not given.
+        """
         now = time.time()
+        wanted = run.c.status == "queued"
+        if among is not None:
+            wanted = sa.and_(wanted, run.c.id.in_(among))
         with writing(self._engine) as connection:
             run_id = connection.execute(
-                sa.select(run.c.id).where(run.c.status == "queued").order_by(run.c.id).limit(1)
+                sa.select(run.c.id).where(wanted).order_by(run.c.id).limit(1)
             ).scalar()
             if run_id is None:
                 return None

@@ -18,6 +18,7 @@ import numpy as np
 from sslcore import choices
 from sslcore.choices import Choice
 from sslcore.errors import LabelloomError, RecipeError, StoreError
+from sslcore.jobs.errands import ALWAYS
 from sslcore.store import Run, Task
 from sslcore.workbench import kinds
 from sslcore.workbench.adoption import Adoption, advised, duel
@@ -467,6 +468,8 @@ def run_card(run: Run, live: Sequence[Run], *, title: str, method: str, tasks: t
     now = time.time()
     position = None
     if run.status == "queued":
+        if run.kind in ALWAYS:  # another worker takes these while a run is trained
+            live = [other for other in live if other.kind in ALWAYS]
         ahead = [other for other in live if other.status == "running" or other.id < run.id]
         position = len(ahead) + (0 if any(other.status == "running" for other in ahead) else 1)
     beat = run.heartbeat if run.status == "running" else None

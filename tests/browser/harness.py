@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sslcore.jobs.lock import WorkerLock
+from sslcore.jobs.lock import ERRANDS, EVERYTHING, WorkerLock
 from sslcore.store import NewItem, NewLabel, Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,10 +88,11 @@ class AppServer:
         """Ends the app, and the workers that it started: they would go on for a minute after their work."""
         self._stop_app()
         for database in self.home.glob("*/project.db"):
-            holder = WorkerLock.holder(database.parent)
-            if holder is not None and holder != os.getpid():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(holder, signal.SIGTERM)
+            for file in (EVERYTHING, ERRANDS):
+                holder = WorkerLock.holder(database.parent, file=file)
+                if holder is not None and holder != os.getpid():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(holder, signal.SIGTERM)
 
     def _stop_app(self) -> None:
         if self.process is None or self.process.poll() is not None:

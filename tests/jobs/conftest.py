@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sslcore.jobs import launch
-from sslcore.jobs.lock import WorkerLock
+from sslcore.jobs.lock import ERRANDS, EVERYTHING, WorkerLock
 from sslcore.store import NewItem, Store
 
 collect_ignore = ["toys.py"]  # looking for doctests would register them in this process
@@ -35,10 +35,11 @@ def neighbour(store):
 
 
 def end_worker(store):
-    pid = WorkerLock.holder(store.folder)
-    if pid:
-        os.kill(pid, signal.SIGKILL)
-    assert wait_for(lambda: WorkerLock.holder(store.folder) is None)
+    for file in (EVERYTHING, ERRANDS):
+        pid = WorkerLock.holder(store.folder, file=file)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        assert wait_for(lambda file=file: WorkerLock.holder(store.folder, file=file) is None)
     launch._bury()
     store.close()
 

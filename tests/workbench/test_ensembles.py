@@ -230,9 +230,11 @@ def test_other_kinds_of_task_are_refused(tmp_path):
 def test_what_waits_and_what_failed_is_told(bench):
     task, keys = bench.task(), [run(bench, seed=1), run(bench, seed=2)]
     assert bench.ensembles.waiting(task) == []
+    training = bench.train.start([task.name], method="supervised")
     run_id = bench.ensembles.start(task, keys)
     (card,) = bench.ensembles.waiting(task)
-    assert (card.id, card.status, card.position) == (run_id, "queued", 1)
+    assert (card.id, card.status, card.position) == (run_id, "queued", 1)  # it waits behind no training
+    bench.train.cancel(training)
     (bench.folder / "runs" / "1" / f"proba_{task.id}.npy").unlink()
     work(["--home", str(bench.folder.parent), "--project", bench.project, "--until-idle"])
     (card,) = bench.ensembles.waiting(task)
