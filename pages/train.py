@@ -37,7 +37,9 @@ def wish(bench: Workbench, task: Task) -> None:
     tasks = [task.name]
     if len(bench.tasks()) > 1:
         names = [t.name for t in bench.tasks()]
-        tasks = st.multiselect("Tasks to learn together", names, default=tasks, key=f"tasks:{bench.project}")
+        tasks = st.multiselect(
+            "Tasks to learn together", names, default=tasks, key=f"tasks:{bench.project}:{task.name}"
+        )
     preferred = list(methods).index("fixmatch") if "fixmatch" in methods else 0
     top = st.container(horizontal=True, vertical_alignment="bottom")
     with top:
@@ -258,7 +260,7 @@ def side_by_side(bench: Workbench, task: Task, held: Adoption) -> None:
 
 
 st.subheader("Can it learn more?", anchor=False)
-learned = st.session_state.get(f"tasks:{workbench.project}") or [current.name]
+learned = st.session_state.get(f"tasks:{workbench.project}:{current.name}") or [current.name]
 proposals = st.container()
 with st.container(border=True):
     wish(workbench, current)

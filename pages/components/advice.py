@@ -20,6 +20,7 @@ from sslcore.training.advice_rules import NOT_MEASURED
 from sslcore.training.proposal import Proposal, Reason
 from sslcore.workbench import Workbench
 from sslcore.workbench.advice import Standing, Tried, first_words
+from sslcore.workbench.kinds import CHOICE
 
 STYLE = (
     "<style>.st-key-advice [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn]) {gap: .75rem}"
@@ -33,6 +34,13 @@ STYLE = (
     ".st-key-advice [data-testid=stColumn] {min-width: 100%}}</style>"
 )
 """Cards of one height, one above the other where the page is narrow."""
+
+
+SETS_AND_NUMBERS = (
+    "Nothing is proposed: all that was measured is of one class an item. Every method learns sets and "
+    "numbers in the same way, from their labels; one that uses unlabelled items also from what a weak view "
+    "says of them."
+)
 
 
 def advice(bench: Workbench, tasks: Sequence[str]) -> None:
@@ -62,6 +70,8 @@ def advice(bench: Workbench, tasks: Sequence[str]) -> None:
             return
         with heading:
             st.markdown(f"**Which one?** {_to_beat(given, bench, tasks)}")
+            if not any(bench.store.task(name).kind in CHOICE for name in tasks):
+                st.caption(SETS_AND_NUMBERS)
         _labels_first(bench, given, tasks)
         if given.labels_first is not None and label.button("Label", key="advice:label"):
             st.switch_page("label.py")
@@ -146,6 +156,8 @@ def _to_beat(given: Counsel, bench: Workbench, tasks: Sequence[str]) -> str:
         return ""
     value, low, high = given.beat
     facts = bench.advice.situation(tasks).task
+    if facts.kind not in CHOICE:
+        return ""  # their figures stand in the leaderboard and on Compare, each by its name
     of = f" on {plain(facts.name)}" if len(tasks) > 1 else ""
     if facts.rough:
         return f"To beat: the instant loop{of}, roughly {percent(low, 0)[:-2]} to {percent(high, 0)}."

@@ -45,6 +45,44 @@ PANELS: tuple[dict[str, Any], ...] = (
         ],
     },
     {
+        "title": "Sets",
+        "help": "Of tasks with several classes an item, on the audit split: the mean F1 of an item's set, "
+        "shaded its 90 % interval, and mean average precision.",
+        "words": [
+            "Sets have a mean F1 of {audit_sample_f1} ({audit_sample_f1_low} to {audit_sample_f1_high})."
+        ],
+        "percent": True,
+        "lines": [],
+        "optional": True,
+        "series": [
+            {
+                "name": "audit_sample_f1",
+                "label": "F1 (items)",
+                "low": "audit_sample_f1_low",
+                "high": "audit_sample_f1_high",
+            },
+            {"name": "audit_mean_average_precision", "label": "mean average precision"},
+        ],
+    },
+    {
+        "title": "Numbers",
+        "help": "Of tasks of numbers, on the audit split: the mean absolute error in the numbers' unit, "
+        "shaded its 90 % interval.",
+        "words": ["Numbers are off by {audit_mae} in the mean ({audit_mae_low} to {audit_mae_high})."],
+        "percent": False,
+        "low": 0,
+        "lines": [],
+        "optional": True,
+        "series": [
+            {
+                "name": "audit_mae",
+                "label": "mean absolute error",
+                "low": "audit_mae_low",
+                "high": "audit_mae_high",
+            }
+        ],
+    },
+    {
         "title": "Pseudo-labels",
         "help": "Utilisation: how much of the unlabelled items is trusted, shaded from the class trusted "
         "least to the one trusted most. Precision: how much of what is trusted is right, on the audit split "

@@ -81,7 +81,7 @@ def _models(bench: Workbench, task: Task, places: Sequence[Standing], found: Seq
                 width=60, help="= shares a rank: the audit items do not tell them apart (90 %)."
             ),
             "Model": st.column_config.TextColumn(
-                width=260, help="✓: Label, Review and Export follow this one."
+                width=230, help="✓: Label, Review and Export follow this one."
             ),
             "Labels": st.column_config.NumberColumn(width=70),
             **shape,
@@ -96,9 +96,10 @@ def _row(place: Standing, held: TaskFigures, names: Sequence[str]) -> Mapping[st
     return {
         "Rank": combining.rank(place),
         "Model": ("✓ " if place.adopted else "") + place.title,
-        **{_title(name): charts.told_as(name, held.figures.get(name)) for name in names},
-        "Labels": place.labels,
+        **{_title(name): charts.told_as(name, held.figures.get(name)) for name in names[:3]},
         "Measured on": combining.evidence(held),
+        "Labels": place.labels,
+        **{_title(name): charts.told_as(name, held.figures.get(name)) for name in names[3:]},
     }
 
 

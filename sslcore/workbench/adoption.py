@@ -104,13 +104,22 @@ def advised(fits: bool, kind: str, duel: Duel | None) -> tuple[str, str]:
         )
     told = _told(kind, duel)
     if duel.better >= SURE:
-        return "adopt", f"{told} The run is better with probability {duel.better:.0%}."
+        return "adopt", f"{told} The run is better with {sure(duel.better)}."
     if duel.better <= 1 - SURE:
-        return "keep", f"{told} The instant loop is better with probability {1 - duel.better:.0%}."
+        return "keep", f"{told} The instant loop is better with {sure(1 - duel.better)}."
     return (
         "unclear",
         f"{told} That is no clear difference; the instant loop follows every label, a run does not.",
     )
+
+
+def sure(probability: float) -> str:
+    """A probability in words; never certainty.
+
+    >>> sure(0.93), sure(0.9999)
+    ('probability 93%', 'a probability of more than 99%')
+    """
+    return "a probability of more than 99%" if probability > 0.99 else f"probability {probability:.0%}"
 
 
 def _told(kind: str, duel: Duel) -> str:
@@ -126,6 +135,6 @@ def _told(kind: str, duel: Duel) -> str:
         figures = f"the run is off by {-duel.run:.3g} in the mean, the instant loop by {-duel.instant:.3g}"
     rough = "" if duel.size >= ENOUGH_AUDIT else " (rough)"
     return (
-        f"On {duel.size} audit items{rough} {figures}: nearer to the answer on {duel.wins} of them is the "
-        f"run, on {duel.losses} the instant loop."
+        f"On {duel.size} audit items{rough} {figures}. The run is nearer to the answer on {duel.wins} of "
+        f"them, the instant loop on {duel.losses}."
     )

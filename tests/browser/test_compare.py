@@ -7,7 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from sslcore.store import Event, Store
+from sslcore.workbench import Workbench
 from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
+from tests.many_tasks import answer, make_digits, make_reviews
+from tests.workbench.runs import finish_with, number_guess, set_proba
 
 pytestmark = pytest.mark.browser
 
@@ -242,3 +245,55 @@ def test_what_cannot_be_combined_is_said(page, shared_server):
     tick(page, 3)
     expect(page.get_by_role("button", name="Combine 2 models")).to_be_disabled()
     expect(page.get_by_text("knows 4 of the 5 classes")).to_be_visible()
+
+
+def taught(home, name, make, task_name):
+    """A project of sets or numbers with labels, audit answers, and a finished run that is right."""
+    make(home, name, n=120).close()
+    bench = Workbench.open(name, root=home)
+    task = bench.task(task_name)
+    answer(bench, task, range(30))
+    answer(bench, task, range(80, 110), client="auditor", purpose="audit")
+    run_id = bench.store.runs.add(
+        "train", {"method": "fixmatch", "tasks": [task_name]}, labels_upto=bench.store.annotations.newest()
+    )
+    right = set_proba if task.kind == "multiple" else number_guess
+    finish_with(bench, run_id, task, right(bench, task))
+    bench.close()
+    return Store(home / name), task
+
+
+def turn_to(page, task):
+    """Chooses a task in the side bar, until the page is about it."""
+    page.get_by_role("combobox", name="Task", exact=True).click()
+    page.get_by_role("option", name=task, exact=True).click()
+    wait_idle(page)
+
+
+def test_runs_of_sets_and_numbers_are_ranked_adopted_and_given_back(page, shared_server):
+    for name, make, task_name, figure, words in (
+        ("ranked-sets", make_digits, "shape", "F1 (items)", "sets have a mean F1 of 100%"),
+        ("ranked-numbers", make_reviews, "score", "Mean absolute error", "The run is nearer to the answer"),
+    ):
+        store, task = taught(shared_server.home, name, make, task_name)
+        open_compare(page, shared_server, name)
+        turn_to(page, task_name)
+        chart = page.locator(".js-plotly-plot").first
+        expect(chart.locator(".legendtext").first).to_have_text(figure)
+        expect(chart.locator(".ytick")).to_have_count(3)
+        tick(page, 0)  # the best stands first
+        expect(page.get_by_text(words)).to_be_visible()
+        page.get_by_role("button", name="Adopt run 1").click()
+        wait_until(lambda store=store, task=task: store.adopted(task.id) == 1, what="the run is followed")
+        expect(page.get_by_text("Tick one model to adopt it.")).to_be_visible()
+        tick(page, 1)
+        tick(page, 2)
+        expect(page.get_by_text("of tasks with one class an item")).to_be_visible()
+        tick(page, 1)
+        if not page.get_by_role("button", name="Go back to the instant loop").count():
+            tick(page, 1)
+            tick(page, 2)
+        page.get_by_role("button", name="Go back to the instant loop").click()
+        wait_until(lambda store=store, task=task: store.adopted(task.id) is None, what="it is given back")
+        no_exception(page)
+        store.close()
