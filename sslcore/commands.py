@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sslcore.errors import ConfigError
+from sslcore.errors import ConfigError, did_you_mean
 from sslcore.instant.tasks import KINDS
 from sslcore.store.facts import Run
 from sslcore.training.recipe import BACKBONE_KINDS
@@ -191,7 +191,11 @@ def train(args: argparse.Namespace) -> int:
             fusion.setdefault(f"{part}_config", {})[name] = value
             continue
         if key not in own and key not in shared:
-            raise ConfigError(f"{args.method} has no setting {key!r}. It has: {', '.join([*own, *shared])}.")
+            there = [*own, *shared]
+            raise ConfigError(
+                f"{args.method} has no setting {key!r}.{did_you_mean(key, there)} "
+                f"It has: {', '.join(there)}. Settings of {', '.join(FUSION)} are written CHOICE.KEY=VALUE."
+            )
         (own if key in own else shared)[key] = value
     run_id = bench.train.start(
         tasks,
@@ -205,7 +209,7 @@ def train(args: argparse.Namespace) -> int:
     if args.follow and not args.json:
         _follow(bench, run_id)
     elif args.wait or args.follow:
-        bench.wait_for_work()
+        bench.wait_for_work(run_id)
     run = bench.store.runs.get(run_id)
     held = {"run": run.id, "status": run.status, "result": dict(run.result), "error": run.error}
     text = f"Run {run.id} ({args.method}): {run.status}" + (f" — {run.error}" if run.error else "")
@@ -221,7 +225,7 @@ def ensemble(args: argparse.Namespace) -> int:
     keys = [f"run:{name}" for name in _names(args.runs)] + ["instant"] * args.instant
     run_id = bench.ensembles.start(task, keys, seed=args.seed)
     if args.wait:
-        bench.wait_for_work()
+        bench.wait_for_work(run_id)
     run = bench.store.runs.get(run_id)
     members = run.result.get("tasks", {}).get(task.name, {}).get("members", run.recipe["members"])
     held = {"run": run.id, "status": run.status, "members": members, "error": run.error}

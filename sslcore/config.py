@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from sslcore.errors import ConfigError
+from sslcore.errors import ConfigError, did_you_mean
 
 _C = TypeVar("_C", bound="Config")
 
@@ -124,7 +124,8 @@ def parse(config: type[_C], values: Mapping[str, Any]) -> _C:
     unknown = [name for name in values if name not in kinds]
     if unknown:
         raise ConfigError(
-            f"{config.__name__} has no setting {unknown[0]!r}. It has: {', '.join(kinds) or 'none'}."
+            f"{config.__name__} has no setting {unknown[0]!r}.{did_you_mean(unknown[0], kinds)} "
+            f"It has: {', '.join(kinds) or 'none'}."
         )
     return config(**{name: _read(config, name, kinds[name], value) for name, value in values.items()})
 

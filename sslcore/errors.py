@@ -20,7 +20,8 @@ A message says what happened, what was expected, what was received and what to d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -107,3 +108,13 @@ class TrainingError(LabelloomError):
     def __init__(self, problem: str, *, rows: Sequence[int] = ()) -> None:
         self.problem, self.rows = problem, tuple(rows)
         super().__init__(problem)
+
+
+def did_you_mean(name: object, there: Iterable[str]) -> str:
+    """A hint at the nearest of the names there are, with a space before it; "" where none is near.
+
+    >>> did_you_mean("tedy", ["teddy", "train"]), did_you_mean("x", ["teddy"])
+    (" Did you mean 'teddy'?", '')
+    """
+    near = difflib.get_close_matches(str(name), list(there), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

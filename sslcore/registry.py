@@ -17,7 +17,6 @@ sslcore.errors.UnknownNameError: No toy is named 'tedy'. Did you mean 'teddy'? T
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sslcore.config import Config, describe
-from sslcore.errors import UnknownNameError
+from sslcore.errors import UnknownNameError, did_you_mean
 
 T = TypeVar("T")
 
@@ -101,8 +100,7 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> Entry[T]:
         self._fill()
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, self._entries)
             raise UnknownNameError(
                 f"No {self.noun} is named {name!r}.{hint} There are: {', '.join(self.names())}."
             )

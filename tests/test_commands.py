@@ -71,6 +71,8 @@ def test_wrong_use_is_two_and_failure_is_one(capsys, home):
         (("--encoder", "minilm"), "The features of 'minilm' are not complete"),
         (("--set", "backbone=small_cnn"), "reads images; this run would give it texts"),
         (("--set", "backbone=resnet18"), "must be one of"),
+        (("--set", "bakcbone=auto"), "Did you mean 'backbone'?"),
+        (("--transfer", "lora", "--set", "transfer.rnk=3"), "Did you mean 'rank'?"),
         (("--warm-start", "rotatoin"), "Did you mean 'rotation'"),
     ],
 )

@@ -45,12 +45,13 @@ class LoRA(Transfer):
         """It needs a network that knows something, and layers that can take steps."""
         steps = ground.traits.steps[-config.parts :] if config.parts else ground.traits.steps
         if not sum(steps):
+            kept = "'finetune' or 'l2_sp'" if ground.knows else "'finetune'"
             elsewhere = bool(sum(ground.traits.steps))
             return (
                 f"LoRA stands beside linear layers and 1x1 convolutions, and {ground.backbone} has none"
-                + (f" among its last {config.parts} parts" if elsewhere else "")
-                + ". Choose transfer 'finetune' or 'l2_sp', or "
-                + ("more parts (0: all)." if elsewhere else "another backbone.")
+                + (f" among its last {config.parts} parts. Choose more parts (0: all)" if elsewhere else "")
+                + (", or " if elsewhere else ". Choose a backbone such as 'efficientnet_lite0', or ")
+                + f"transfer {kept}."
             )
         return need_knowledge(ground, "LoRA")
 

@@ -286,12 +286,18 @@ class Workbench:
         self.store.runs.requeue(run_id)
         ensure_worker(self.folder.parent, self.project)
 
-    def wait_for_work(self, *, seconds: float = 3600.0) -> bool:
-        """Blocks until no run is queued or running; False where ``seconds`` were not enough."""
+    def wait_for_work(self, run_id: int | None = None, *, seconds: float = 3600.0) -> bool:
+        """Blocks until no run is queued or running; False where ``seconds`` were not enough.
+
+        Args:
+            run_id: Only this run is waited for; all, where not given.
+            seconds: The longest wait.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.wake()
-            if not self.store.runs.list(status=("queued", "running")):
+            live = [run.id for run in self.store.runs.list(status=("queued", "running"))]
+            if not live if run_id is None else run_id not in live:
                 return True
             time.sleep(0.25)
         return False

@@ -129,7 +129,8 @@ class EnsembleDesk(Desk):
         keys = sorted(dict.fromkeys(keys), key=_order)
         if not 2 <= len(keys) <= MOST:
             raise RecipeError(
-                f"An ensemble has 2 to {MOST} different members. Received: {', '.join(keys) or 'none'}."
+                f"An ensemble has 2 to {MOST} different members. Received: {', '.join(keys) or 'none'}. "
+                "Choose finished runs, and the instant loop where it should have a say."
             )
         there = {candidate.key: candidate for candidate in self.bench.compare.candidates(task)}
         for key in keys:

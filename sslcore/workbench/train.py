@@ -17,7 +17,7 @@ import numpy as np
 
 from sslcore import choices
 from sslcore.choices import Choice
-from sslcore.errors import LabelloomError, RecipeError, StoreError
+from sslcore.errors import LabelloomError, RecipeError, StoreError, did_you_mean
 from sslcore.jobs.errands import ALWAYS
 from sslcore.store import Run, Task
 from sslcore.workbench import kinds
@@ -122,7 +122,9 @@ class TrainDesk(Desk):
         """
         held = {entry["name"]: entry for entry in self.methods()}
         if name not in held:
-            raise RecipeError(f"No background method is named {name!r}. There are: {', '.join(held)}.")
+            other = {entry["name"]: entry["family"] for entry in choices.methods()}.get(name)
+            hint = did_you_mean(name, held) if other is None else f" {_ELSEWHERE[other].format(name=name)}"
+            raise RecipeError(f"No background method is named {name!r}.{hint} There are: {', '.join(held)}.")
         return held[name]
 
     def fusion(self, tasks: int = 1) -> dict[str, dict[str, Choice]]:
@@ -494,6 +496,11 @@ def run_card(run: Run, live: Sequence[Run], *, title: str, method: str, tasks: t
     )
 
 
+_ELSEWHERE = {
+    "instant": "It is an instant model: the app fits it after every label, without a run.",
+    **{part: f"It is a choice of {part}, beside a method: {part}={{name}}." for part in FUSION},
+}
+"""What to say of a name that is no method but another choice, by its family."""
 _FIGURES = ("audit_accuracy", "key_accuracy", "steps", "seconds")
 
 

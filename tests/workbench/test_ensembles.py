@@ -248,7 +248,7 @@ def test_the_command_line_queues_and_says_what_came_of_it(bench, capsys, monkeyp
     run(bench, right=0.9, seed=1)
     run(bench, right=0.7, seed=2)
     command = ["--home", str(bench.folder.parent), "--project", bench.project, "--until-idle"]
-    monkeypatch.setattr(Workbench, "wait_for_work", lambda self: work(command) == 0)
+    monkeypatch.setattr(Workbench, "wait_for_work", lambda self, run_id=None: work(command) == 0)
     assert main(["ensemble", bench.project, "--runs", "1,2", "--instant", "--wait", "--json"]) == 0
     held = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (held["run"], held["status"]) == (3, "done")

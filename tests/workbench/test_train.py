@@ -28,8 +28,12 @@ def test_methods_are_the_background_ones_with_what_a_form_needs(bench):
     assert {"supervised", "fixmatch", "mean_teacher"} <= names
     assert "label_spreading" not in names
     assert all(entry["text"] and "params" in entry for entry in bench.train.methods())
-    with pytest.raises(RecipeError, match="fixmatch"):
+    with pytest.raises(RecipeError, match="Did you mean 'fixmatch'"):
         bench.train.method("fixmatsch")
+    with pytest.raises(RecipeError, match="instant model: the app fits it after every label"):
+        bench.train.method("poisson")
+    with pytest.raises(RecipeError, match="beside a method: warm_start=simclr"):
+        bench.train.method("simclr")
 
 
 def test_a_recipe_chooses_more_than_its_method(bench):
