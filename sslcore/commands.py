@@ -33,7 +33,8 @@ def demo(args: argparse.Namespace) -> int:
 
 def import_(args: argparse.Namespace) -> int:
     """``import SOURCE --project P``: sniffs, reads, reports."""
-    from sslcore.workbench.data import import_into, look
+    from sslcore.store import home
+    from sslcore.workbench.data import check_encoder, import_into, look
 
     source, mapping = Path(args.source), _columns(args.column)
     told = {name: value for name in ("encoding", "delimiter") if (value := getattr(args, name))}
@@ -41,6 +42,9 @@ def import_(args: argparse.Namespace) -> int:
     if args.preview:
         seen = look(source, **reading)  # type: ignore[arg-type]
         return _print(args, _plain(seen), _inspection_text(seen))
+    if args.encoder:  # before anything is written
+        seen = look(source, **reading)  # type: ignore[arg-type]
+        check_encoder(args.encoder, seen.modality, home() / args.project)
     bar = _Bar("importing") if not args.json and sys.stderr.isatty() else None
     report = import_into(args.project, source, progress=bar, **reading)  # type: ignore[arg-type]
     if not args.json:

@@ -102,6 +102,21 @@ def test_preview_writes_nothing(capsys, home, films):
     assert not (home / "films").exists()
 
 
+@pytest.mark.parametrize(
+    ("encoder", "words"),
+    [
+        ("pixels", "reads images, and these items are texts"),
+        ("run:nope:8", "No project is named 'nope'"),
+        ("tfidff", "tfidf"),
+    ],
+)
+def test_an_encoder_that_cannot_be_is_refused_before_the_import(capsys, home, films, encoder, words):
+    code, _, err = run(capsys, "import", str(films), "--project", "films", "--encoder", encoder)
+    assert code in (1, 2)
+    assert words in err
+    assert not (home / "films").exists()
+
+
 def test_columns_of_ones_own_choice(capsys, home, films):
     code, _, err = run(capsys, "import", str(films), "-p", "x", "--preview", "--column", "task=nope")
     assert code == 1

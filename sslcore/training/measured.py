@@ -17,7 +17,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 EFFICIENCY = "docs/label-efficiency.md"
 MEASURED = "docs/measured.md"
-SIZES = "sslcore.training.preprocess"
+SIZES = "sslcore.training.auto"
 METHODS_PAGE = "docs/methods/scores.md"
 TRANSFER_PAGE = "docs/transfer.md"
 PRACTICE = "docs/practice.md"

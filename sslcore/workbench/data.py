@@ -112,12 +112,7 @@ class DataDesk(Desk):
             SourceUnavailableError: The run has no model.
             DataError: It reads another kind of items.
         """
-        from sslcore.features import Items
-        from sslcore.features.encoder import check_modality
-        from sslcore.jobs.learned import encoder_of
-
-        nothing = Items.of_texts([]) if self.bench.modality == "text" else Items.of_images([])
-        check_modality(encoder_of(name, self.bench.folder), name, nothing)
+        check_encoder(name, self.bench.modality, self.bench.folder)
         run = self.store.runs.add("features", {"encoder": name})
         self.store.runs.add("map", {"encoder": name})
         self.bench.wake()
@@ -439,3 +434,24 @@ def _check_columns(mapping: Mapping[str, Any], seen: Inspection) -> None:
     for column in named:
         if column is not None and column not in seen.columns:
             raise DataError(f"There is no column {column!r}. There are: {', '.join(seen.columns)}.")
+
+
+def check_encoder(name: str, modality: str, project_folder: Path) -> None:
+    """Refuses an encoder that is not there, or reads other items.
+
+    Args:
+        name: Its name, as :meth:`DataDesk.add_encoder` takes it.
+        modality: Of the items, "image" or "text".
+        project_folder: The project's folder, which need not be there yet.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+        SourceUnavailableError: The run has no model.
+        DataError: It reads another kind of items.
+    """
+    from sslcore.features import Items
+    from sslcore.features.encoder import check_modality
+    from sslcore.jobs.learned import encoder_of
+
+    nothing = Items.of_texts([]) if modality == "text" else Items.of_images([])
+    check_modality(encoder_of(name, project_folder), name, nothing)

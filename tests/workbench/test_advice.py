@@ -57,8 +57,8 @@ def test_figures_that_stand_in_words_stand_there():
     rows = re.findall(r"\| (supervised|FixMatch|Mean Teacher) \| [\d,]+ \| ([\d.]+) \|", measured)
     quoted = {f"{row.accuracy:.1f}" for row in WRITTEN if row.ground == "fashion-mnist"}
     assert quoted <= {value for _, value in rows}
-    code = (DOCS.parent / "sslcore" / "training" / "preprocess.py").read_text("utf-8")
-    for row in (row for row in WRITTEN if row.source == "sslcore.training.preprocess"):
+    code = (DOCS.parent / "sslcore" / "training" / "auto.py").read_text("utf-8")
+    for row in (row for row in WRITTEN if row.source == "sslcore.training.auto"):
         assert f"{row.accuracy:.0f} %" in " ".join(code.split())
     practice = (DOCS / "practice.md").read_text("utf-8")
     for row in (row for row in WRITTEN if row.source == "docs/practice.md"):
