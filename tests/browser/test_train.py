@@ -239,6 +239,21 @@ def test_where_nothing_can_be_learned_the_page_says_why(page, shared_server, pro
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_disabled()
 
 
+def test_choices_that_do_not_go_together_are_told_beside_the_button(page, shared_server, project):
+    project("together", n=40, labelled=12)
+    open_train(page, shared_server, "together")
+    start = page.get_by_role("button", name="Start", exact=True)
+    expect(start).to_be_enabled()
+    page.get_by_text("Warm start and transfer").click()
+    page.get_by_role("combobox", name="Warm start").click()
+    page.get_by_role("option", name="Rotation", exact=True).click()
+    expect(page.get_by_text("Rotation cannot warm a network that reads frozen features")).to_be_visible()
+    expect(start).to_be_disabled()
+    page.get_by_role("combobox", name="Warm start").click()
+    page.get_by_role("option", name="SimCLR", exact=True).click()
+    expect(start).to_be_enabled()
+
+
 @pytest.mark.slow
 def test_a_real_run_from_start_to_done(page, server):
     store = make_text_project(server.home, "real", n=120, labelled=16)
