@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +16,15 @@ from sslcore.shapes import FloatArray
 from sslcore.store import Run, Store, Task
 from sslcore.store.fold import TaskState
 
+if TYPE_CHECKING:
+    from sslcore.instant.teacher import InstantTeacher
+
 CLASSED = ("single", "ordinal")
 """Kinds of tasks that can be taught: one class an item."""
 TEACHERS = ("train", "ensemble")
 """Kinds of runs that have predictions."""
+MOST_ITEMS = 100_000
+"""Items up to which the instant loop listens to its student: neighbours of more would eat the run's time."""
 
 
 def obstacle(store: Store, tasks: Sequence[Task], teacher: int) -> str:
@@ -61,8 +66,12 @@ def obstacle(store: Store, tasks: Sequence[Task], teacher: int) -> str:
     return ""
 
 
-def teach(job: Job, states: Sequence[TaskState], teacher: int) -> dict[str, FloatArray]:
+def teach(
+    job: Job, states: Sequence[TaskState], teacher: int
+) -> tuple[dict[str, FloatArray], InstantTeacher | None]:
     """The teacher's probabilities ``NC`` by task; rows of zeros for items that came after it.
+
+    The instant loop comes along: it can be asked again while the student learns.
 
     Args:
         job: The student's run.
@@ -81,7 +90,8 @@ def teach(job: Job, states: Sequence[TaskState], teacher: int) -> dict[str, Floa
     if why:
         raise TrainingError(why)
     if teacher == 0:
-        return {state.task.name: _instant(job, state) for state in states}
+        loop = instant_teacher(job, states)
+        return loop(), loop if job.store.count() <= MOST_ITEMS else None
     found: dict[str, FloatArray] = {}
     for state in states:
         path = _proba_path(job.store, teacher, state.task)
@@ -91,7 +101,7 @@ def teach(job: Job, states: Sequence[TaskState], teacher: int) -> dict[str, Floa
         soft_NC = np.zeros((len(state.label_N), proba_NC.shape[1]), dtype=np.float16)
         soft_NC[: len(proba_NC)] = proba_NC
         found[state.task.name] = soft_NC
-    return found
+    return found, None
 
 
 _NO_FEATURES = (
@@ -116,14 +126,23 @@ def _views(store: Store) -> list[str]:
     return [name for name in cache.available() if cache.is_complete(name, count) and not is_own(name, own)]
 
 
-def _instant(job: Job, state: TaskState) -> FloatArray:
-    """The instant loop's probabilities on all features that are complete and have not seen the labels."""
-    from sslcore.instant.tasks import loop_for
+def instant_teacher(job: Job, states: Sequence[TaskState]) -> InstantTeacher:
+    """The instant loop on all features that are complete and have not seen the labels.
+
+    Args:
+        job: The student's run.
+        states: The tasks that are trained; those without one class an item are left out.
+    """
+    from sslcore.instant.teacher import InstantTeacher, Lesson
     from sslcore.instant.view import View
 
     cache = FeatureCache(job.store.folder)
     views = [View.load(cache.folder(name)) for name in _views(job.store)]
-    loop: Any = loop_for(state.task.kind, views, classes=len(state.task.classes), seed=0)
-    result = loop.fit(state.training_label_N, rejected=state.rejected_pairs())
-    soft_NC: FloatArray = np.asarray(result.proba_NC, dtype=np.float16)
-    return soft_NC
+    lessons = {
+        state.task.name: Lesson(
+            state.task.kind, len(state.task.classes), state.training_label_N, state.rejected_pairs()
+        )
+        for state in states
+        if state.task.kind in CLASSED
+    }
+    return InstantTeacher(views, lessons)

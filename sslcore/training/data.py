@@ -5,7 +5,7 @@ Numpy only, so that whoever prepares a run needs no torch. Arrays may be memory-
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -107,6 +107,8 @@ class TrainingData:
         baseline_right: Where the supervised head is right on the audit split of a task, in its order: run and
             head are then compared item by item.
         encoder: Name of the encoder behind ``feature_ND``, kept in the bundle.
+        teacher: Says ``soft_target`` anew, told what the network makes of every item (``ND``); None where the
+            teacher does not listen.
     """
 
     modality: str
@@ -120,6 +122,7 @@ class TrainingData:
     baseline_right: Mapping[str, BoolArray] | None = None
     encoder: str = ""
     soft_target: Mapping[str, FloatArray] | None = None
+    teacher: Callable[[FloatArray], Mapping[str, FloatArray]] | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in ("image", "text"):

@@ -60,6 +60,7 @@ from sslcore.transfer.base import Source, Transfer, split_decay
 
 CANCEL_EVERY_S = 0.2
 OVERDUE = 1.5
+LOOK_SHARE = 0.1  # of a run's time that its teacher may look at all items for, each time
 ROWS_TOLD = 64  # rows of a batch that an error names
 
 
@@ -157,7 +158,8 @@ class _Run:
         self.transfer.meet(self._source())
         self.warming = self._warming()
         minutes = config.minutes * 60 * (1 - (self.warming.warm.config.share if self.warming else 0))
-        self.budget = Budget(total=config.steps or 1000, seconds=minutes, fixed=config.steps is not None)
+        given = config.steps is not None
+        self.budget = Budget(total=config.steps or 1000, seconds=minutes, fixed=given, given=given)
         self._prepare()
         self.evaluation = Evaluation(
             self.tasks,
@@ -246,8 +248,33 @@ class _Run:
         names = [task.name for task in self.tasks]
         soft_TNC = [(self.data.soft_target or {}).get(name) for name in names]
         return Source(
-            self.pool.label_TN.numpy(), self.pool.free_row_U, soft_TNC, view, self.recipe.seed, names
+            self.pool.label_TN.numpy(),
+            self.pool.free_row_U,
+            soft_TNC,
+            view,
+            self.recipe.seed,
+            names,
+            None if self.data.teacher is None else self._teach,
         )
+
+    def _teach(self) -> list[FloatArray | None]:
+        """What the teacher says of the items as the averaged network sees them now; nothing where looking
+        at all of them would leave too little time to learn."""
+        assert self.data.teacher is not None
+        began = time.monotonic()
+        if not self.budget.given and self._looking() > LOOK_SHARE * self.budget.seconds:
+            self._note(f"The teacher was not asked at step {self.step}: that would take too long.")
+            return [None for _ in self.tasks]
+        self.reporter.progress(self.step, self.budget.total, note="The teacher looks at what was learned.")
+        said = self.data.teacher(self.predictor.predict(self.pool.prepared)[1])
+        self.budget.lose(time.monotonic() - began, self.step)
+        return [said.get(task.name) for task in self.tasks]
+
+    def _looking(self) -> float:
+        """Seconds that a look at all items takes about: forward alone is a third of a step."""
+        labelled, unlabelled = self.pool.sizes
+        passed = (time.monotonic() - self.loop_began) / max(self.step - self.loop_step, 1)
+        return passed * len(self.data) / (3 * (labelled + 2 * unlabelled))
 
     def _key(self, task: str) -> Tensor | None:
         key_N = (self.data.key_N or {}).get(task)

@@ -30,6 +30,7 @@ class Budget:
         total: Steps of the run; an early guess while ``fixed`` is False.
         seconds: The time budget.
         fixed: Whether ``total`` is final.
+        given: Whether the user gave ``total``, and no time.
 
     >>> budget = Budget(total=1000, seconds=100.0, fixed=False)
     >>> budget.measure(step=100, elapsed=20.0, rate=10.0)
@@ -44,6 +45,7 @@ class Budget:
     total: int
     seconds: float
     fixed: bool
+    given: bool = False
 
     def measure(self, step: int, elapsed: float, rate: float) -> None:
         """Renews the estimate.
@@ -57,6 +59,21 @@ class Budget:
             return
         self.total = max(step + 1, step + round(rate * (self.seconds - elapsed)))
         self.fixed = elapsed >= FIXED_FROM * self.seconds
+
+    def lose(self, seconds: float, step: int) -> None:
+        """Time that no step had: fewer are left, where the budget is a time.
+
+        Args:
+            seconds: How long something else took.
+            step: Steps done.
+
+        >>> budget = Budget(total=1000, seconds=100.0, fixed=True)
+        >>> budget.lose(10.0, step=500)
+        >>> budget.total
+        900
+        """
+        if self.seconds and not self.given:
+            self.total = max(step + 1, round(self.total * (1 - seconds / self.seconds)))
 
     def over(self, step: int) -> bool:
         """Whether the run is over: an estimate that is still open ends nothing."""

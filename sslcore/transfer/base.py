@@ -34,6 +34,8 @@ class Source:
         view: Makes the view of a name for some rows: ``view("weak", row_B, dice)``.
         seed: Everything random follows from it and the step.
         tasks: Names of the tasks.
+        teach: Has the teacher look at what the averaged network makes of every item now, and gives what it
+            says then, by task; None where it does not listen.
     """
 
     label_TN: IntArray
@@ -42,6 +44,7 @@ class Source:
     view: Callable[[str, IntArray, Dice], Tensor]
     seed: int
     tasks: Sequence[str]
+    teach: Callable[[], Sequence[FloatArray | None]] | None = None
 
 
 class Transfer:

@@ -5,7 +5,13 @@ own loss. The teacher is an earlier run, or the instant loop as it stands: its p
 run (:attr:`~sslcore.training.data.TrainingData.soft_target`), so a teacher of any kind will do, and none is
 kept in memory. Raising probabilities to 1/T and normalising is what dividing its logits by T would give.
 
-When: a good but slow model is to become one for a phone, or a graph's answers a model for new items.
+The instant loop listens as well: after each of ``rounds`` parts of the run it is asked anew, with the
+student's features of that moment among its views (Iscen et al. 2019, arXiv:1904.04717). Until the last part
+the student learns from it alone: labels and method wait, or left-out labels could not say whether the student
+sees more than the frozen features (:mod:`sslcore.instant.teacher`).
+
+When: images of which no packaged network knows much, with few labels: the student sees shapes that frozen
+features lack, and its teacher grows with it. Also where a good but slow model is to become one for a phone.
 """
 
 from __future__ import annotations
@@ -40,6 +46,14 @@ class DistilConfig(FinetuneConfig):
     weight: float = param(1.0, low=0, high=1000, help="Weight of the teacher beside the labels.")
     temperature: float = param(2.0, low=0.1, high=20, help="Above 1, the teacher's doubts are heard better.")
     batch: int = param(64, low=1, high=4096, help="Items in a step that the teacher speaks on.")
+    rounds: int = param(
+        4,
+        low=1,
+        high=50,
+        help="Parts of the run; after each the instant loop learns from the student's features and teaches "
+        "anew, and labels join in the last. 1: it says the same throughout, as a run that teaches does.",
+        paper="Iscen et al. 2019, arXiv:1904.04717",
+    )
 
 
 @TRANSFERS.register(
@@ -69,8 +83,14 @@ class Distil(Finetune):
         Raises:
             RecipeError: There are none.
         """
+        import torch
+
         self._source = source
-        self._soft = {task: soft for task, soft in enumerate(source.soft_TNC) if soft is not None}
+        self._soft = {
+            task: np.array(soft, dtype=np.float16)
+            for task, soft in enumerate(source.soft_TNC)
+            if soft is not None
+        }
         if not self._soft:
             raise RecipeError(
                 "Distillation needs a teacher, and there are no probabilities of one for these tasks. Name a "
@@ -83,12 +103,40 @@ class Distil(Finetune):
                     f"The teacher says nothing of the items of task {source.tasks[task]!r} that may be "
                     "trained on. Choose another teacher."
                 )
+        if self._listens():
+            self.state |= {_name(task): torch.from_numpy(soft) for task, soft in self._soft.items()}
+            self.state["rounds"] = torch.zeros(1, dtype=torch.long)
+            self._heard: int | None = None  # of the state, which a resumed run reads after this
 
     def prepare(self, network: Network) -> None:
         """Makes the stream of views."""
         from sslcore.augment.dice import Dice
 
         self._dice = Dice(self._source.seed + SEED, next(network.parameters()).device)
+
+    def at(self, network: Network, done: float) -> None:
+        """Asks the teacher anew when a part of the run is over: a function of ``done`` and the state."""
+        if not self._listens():
+            return
+        if self._heard is None:
+            self._heard = int(self.state["rounds"])
+        part = min(int(done * self.config.rounds), self.config.rounds - 1)
+        if part <= self._heard:
+            return
+        self._heard = part
+        self.state["rounds"].fill_(part)
+        assert self._source.teach is not None
+        for task, soft_NC in enumerate(self._source.teach()):
+            if soft_NC is not None and task in self._soft:
+                held = self.state[_name(task)]
+                held.copy_(held.new_tensor(np.asarray(soft_NC, dtype=np.float16)))
+
+    def alone(self, done: float) -> bool:
+        """While the teacher still listens, the student must not learn the labels it is judged by."""
+        return self._listens() and done < 1 - 1 / self.config.rounds
+
+    def _listens(self) -> bool:
+        return self._source.teach is not None and self.config.rounds > 1
 
     def loss(self, network: Network, at: Moment) -> Tensor:
         """The distance to the teacher, summed over its tasks."""
@@ -100,12 +148,19 @@ class Distil(Finetune):
         for task, soft_NC in self._soft.items():
             row_U = rng.choice(self._rows[task], self.config.batch)
             logits_UC = network(source.view("weak", row_U, self._dice))[task]
-            soft_UC = torch.from_numpy(np.asarray(soft_NC[row_U], dtype=np.float32))
-            soft_UC = soft_UC.to(logits_UC.device, non_blocking=True)
+            if self._listens():
+                soft_UC = self.state[_name(task)][torch.from_numpy(row_U).to(logits_UC.device)]
+            else:
+                soft_UC = torch.from_numpy(soft_NC[row_U]).to(logits_UC.device, non_blocking=True)
             loss = self.config.weight * distillation(logits_UC, soft_UC, self.config.temperature)
             total = loss if total is None else total + loss
         assert total is not None
         return total
+
+
+def _name(task: int) -> str:
+    """Of a teacher's probabilities in the state."""
+    return f"{task}.soft_NC"
 
 
 def distillation(logits_UC: Tensor, soft_UC: Tensor, temperature: float) -> Tensor:

@@ -79,6 +79,23 @@ def test_with_a_transfer_mode_that_remembers(name, tmp_path):
     assert kill_and_go_on(Recipe.parse(settings), digits(), tmp_path, at=5)["phase"] == "learn"
 
 
+def test_with_a_teacher_that_listens(tmp_path):
+    """Killed after the teacher spoke anew: what it said then is part of the checkpoint."""
+    data = digits()
+    asked = []
+
+    def teacher(feature_ND):
+        asked.append(feature_ND.sum())
+        return {"label": np.eye(10)[np.random.default_rng(len(feature_ND)).integers(0, 10, len(feature_ND))]}
+
+    soft_NC = np.eye(10)[np.random.default_rng(0).integers(0, 10, len(data))]
+    data = dataclasses.replace(data, soft_target={"label": soft_NC}, teacher=teacher)
+    wish = {"transfer": "distil", "transfer_config": {"rounds": 3, "batch": 8}}
+    settings = Recipe.parse(with_choice("supervised", steps=9).as_dict() | wish)
+    assert kill_and_go_on(settings, data, tmp_path, at=5)["step"] == 4
+    assert asked[:2] == asked[2:]  # once whole, once in two sittings
+
+
 WARM = [(name, "warm") for name in WARM_STARTS.names() if name != "none"]
 
 

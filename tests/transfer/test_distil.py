@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -66,3 +67,67 @@ def test_no_teacher_is_refused():
         mode("distil").meet(source())
     with pytest.raises(RecipeError, match="says nothing"):
         mode("distil").meet(source(soft_NC=np.zeros((len(LABEL_N), 3))))
+
+
+class Listener:
+    """A teacher that says, asked for the nth time, that all items are of class ``n % 3``."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self):
+        self.asked += 1
+        return [np.eye(3)[np.full(len(LABEL_N), self.asked % 3)]]
+
+
+def listening(rounds, soft_NC, teach):
+    made = mode("distil", rounds=rounds, batch=16)
+    made.meet(dataclasses.replace(source(soft_NC=soft_NC), teach=teach))
+    made.prepare(network("feature_mlp"))
+    return made
+
+
+def test_the_teacher_is_asked_after_each_part_and_labels_join_in_the_last():
+    teach = Listener()
+    made = listening(4, np.eye(3)[np.zeros(len(LABEL_N), dtype=int)], teach)
+    heard, alone = [], []
+    for step in range(40):
+        made.at(network("feature_mlp"), step / 40)
+        heard.append(int(made.state["0.soft_NC"][0].argmax()))
+        alone.append(made.alone(step / 40))
+    assert teach.asked == 3
+    assert heard == [0] * 10 + [1] * 10 + [2] * 10 + [0] * 10
+    assert alone == [True] * 30 + [False] * 10
+
+
+def test_what_it_says_anew_is_what_is_learned():
+    made = listening(2, np.eye(3)[np.zeros(len(LABEL_N), dtype=int)], Listener())
+    net = network("feature_mlp")
+    before = made.loss(net, moment(3, 0.4))
+    made.at(net, 0.5)
+    torch.manual_seed(0)
+    after = made.loss(net, moment(3, 0.4))
+    assert not torch.isclose(before, after)
+    again = taught(net, np.eye(3)[np.ones(len(LABEL_N), dtype=int)], batch=16)
+    assert torch.isclose(after, again.loss(net, moment(3, 0.4)), atol=1e-3)
+
+
+def test_a_teacher_that_has_no_time_is_not_asked_again_in_the_same_part():
+    asked = []
+
+    def busy():
+        asked.append(True)
+        return [None]
+
+    made = listening(2, np.eye(3)[np.zeros(len(LABEL_N), dtype=int)], busy)
+    for done in (0.5, 0.6, 0.99):
+        made.at(network("feature_mlp"), done)
+    assert asked == [True]
+    assert int(made.state["0.soft_NC"][0].argmax()) == 0
+
+
+def test_one_round_never_asks():
+    made = listening(1, np.eye(3)[np.zeros(len(LABEL_N), dtype=int)], Listener())
+    made.at(network("feature_mlp"), 0.9)
+    assert made.state == {}
+    assert not made.alone(0.0)

@@ -117,6 +117,9 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
         flagged_N |= state.flagged_N
     choices = [state for state in states if state.task.kind in CHOICES]
     right = _head_right(job, choices)
+    soft_target, teacher = None, None
+    if recipe.transfer == "distil":
+        soft_target, teacher = teach(job, choices, recipe.transfer_config.teacher)  # type: ignore[attr-defined]
     data = TrainingData(
         modality=store.modality,
         tasks=[task_labels(state) for state in states],
@@ -125,9 +128,8 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
         baseline_accuracy={name: float(right_A.mean()) for name, right_A in right.items()} or None,
         baseline_right=right or None,
         encoder="" if recipe.encoder == "none" else recipe.encoder,
-        soft_target=teach(job, choices, recipe.transfer_config.teacher)  # type: ignore[attr-defined]
-        if recipe.transfer == "distil"
-        else None,
+        soft_target=soft_target,
+        teacher=teacher,
         **raw,
     )
     return data if data.image_NXHW is None else _with_images(job, recipe, data)
