@@ -216,6 +216,31 @@ def test_cancel_a_dead_worker_and_resume(page, shared_server, project):
     expect(page.get_by_role("button", name=f"Resume run {run_id}")).to_be_enabled()
 
 
+def test_a_run_that_fails_again_before_anyone_looks_can_be_resumed_again(page, shared_server, project):
+    store = project("again", labelled=12)
+    worker = Worker(store)
+    run_id = store.runs.add("train", {"method": "fixmatch", "tasks": ["topic"]}, labels_upto=12)
+
+    def fail():
+        assert worker.take() == run_id
+        store.runs.finish(run_id, "failed", error="The disk is full.")
+
+    def fail_at_once(route):  # the page hears of it when all is over
+        answer = route.fetch()
+        fail()
+        route.fulfill(response=answer)
+
+    fail()
+    open_train(page, shared_server, "again")
+    page.route("**/labelloom/runs/*/resume*", fail_at_once)
+    resume = page.get_by_role("button", name=f"Resume run {run_id}")
+    for _ in range(2):
+        with page.expect_response("**/labelloom/runs/*/resume*"):
+            resume.click()
+        expect(resume).to_be_enabled()
+    worker.die()
+
+
 def test_charts_survive_a_restart_of_the_app(page, server):
     store = make_text_project(server.home, "restart", n=40, labelled=8)
     worker = Worker(store)

@@ -93,6 +93,7 @@ class Board {
     /** Points of each run that was looked at. @type {Map<number, {last: number, lines: Map<string, Line>}>} */
     this.points = new Map();
     /** @type {Map<number, string>} */ this.statuses = new Map();
+    /** Runs whose button was pressed and not answered yet. @type {Set<number>} */ this.acting = new Set();
     this.wait = LIVE_MS;
     this.timer = 0;
     this.list = /** @type {HTMLElement} */ (root.querySelector('.runs'));
@@ -204,15 +205,21 @@ class Board {
 
   /** @param {number} id @param {string} action */
   async act(id, action) {
+    this.acting.add(id);
+    this.drawList();
+    let wrong = '';
     try {
       const answer = await fetch(`/labelloom/runs/${id}/${action}?kind=${this.data.kind}`, {
         method: 'POST', headers: { 'x-labelloom-token': this.data.token, 'content-type': 'application/json' }, body: '{}',
       });
-      if (!answer.ok) this.tell((await answer.json()).error);
-      else this.ask();
+      if (!answer.ok) wrong = (await answer.json()).error;
     } catch {
-      this.tell('The app does not answer; nothing was changed.');
+      wrong = 'The app does not answer; nothing was changed.';
     }
+    this.acting.delete(id);
+    if (!wrong) return this.ask();
+    this.tell(wrong);
+    this.drawList();
   }
 
   /** @param {string} text */
@@ -253,7 +260,7 @@ class Board {
     pick.addEventListener('click', () => this.choose(run.id));
     const act = element('button', 'act');
     act.type = 'button';
-    act.addEventListener('click', () => { act.disabled = true; this.act(run.id, act.dataset.action); });
+    act.addEventListener('click', () => this.act(run.id, act.dataset.action));
     row.append(pick, act, element('p', 'error'));
     return row;
   }
@@ -277,12 +284,11 @@ class Board {
     const action = run.status === 'queued' || run.status === 'running' ? 'cancel' : run.status === 'done' ? '' : 'resume';
     if (act.dataset.action !== action) {
       act.dataset.action = action;
-      act.disabled = false;
       act.hidden = !action;
       set(act, action === 'cancel' ? 'Cancel' : 'Resume');
       act.setAttribute('aria-label', `${action === 'cancel' ? 'Cancel' : 'Resume'} run ${run.id}`);
     }
-    act.disabled = run.cancelling || (act.disabled && !this.note.textContent);
+    act.disabled = run.cancelling || this.acting.has(run.id);  // a run can fail again before it is seen to go
     set(error, run.status === 'failed' ? `failed: ${run.error ?? 'no reason given'}` : '');
   }
 
