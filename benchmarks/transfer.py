@@ -1,29 +1,33 @@
 """Ways to start from what is known, and warm starts, at equal processor time; alone and with FixMatch.
 
 ``python benchmarks/transfer.py [--quick] [--json] [--minutes M] [--seeds S] [--labels 1,4,10] [--sets a,b]
-[--recipes a,b] [--write]``. Sets, from ``LABELLOOM_DATA``: sign-digits (2,062 photographs, 10 classes) and
-ag-news (2,000 texts, 4 classes); ``--quick`` takes scikit-learn's digits, 150 steps a run. Labels are drawn
-evenly over the classes; the figure is accuracy on all items that carry none, by the averaged network at the
-end. The instant loop on frozen features stands beside: it takes seconds.
+[--recipes a,b] [--write]``. Sets: mnist-5k and fashion-mnist (10,000 items), and from ``LABELLOOM_DATA``
+sign-digits (2,062 photographs, 10 classes) and ag-news (2,000 texts, 4 classes); ``--quick`` takes
+scikit-learn's digits, 150 steps a run, and keeps nothing. Labels are drawn evenly over the classes; the
+figure is accuracy on all items that carry none, by the averaged network at the end. The instant loop on
+frozen features, all views of a set, stands beside: it takes seconds. It also teaches, as in the app: asked
+anew after each part of a run, with the student's features beside the frozen ones, or ("teacher does not
+listen") once.
 
-A run's steps are set beforehand from the processor time of a few of them, its warm start included, so a busy
-machine gives the same figures as an idle one. Finished runs are kept in the user's cache folder
-(``transfer.jsonl``) and not run again; ``--write`` renews the table of ``docs/transfer.md``.
+A run's steps are set beforehand from the processor time of a few of them; what is paid once counts too: the
+warm start, the teacher's answers, loading, the predictions at the end. Of images a step of a small network
+holds 8 labelled and 24 unlabelled ones. Finished runs are kept in ``docs/transfer/runs.jsonl`` and not run
+again, and further draws of a kept recipe take as many steps; ``--write`` renews the tables of
+``docs/transfer.md``: of each set the runs of ``--minutes``, or else of the longest that it has.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import json
-import subprocess
 import sys
 import tempfile
 import time
 import warnings
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -35,21 +39,27 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import sets  # noqa: E402 (the checkout comes first)
+from benchmarks.fair import Silent, drawn_evenly, pace  # noqa: E402
+from benchmarks.kept import Kept, Row, facts, put, told_once  # noqa: E402
+from sslcore.instant.loop import InstantLoop  # noqa: E402
+from sslcore.instant.teacher import InstantTeacher, Lesson  # noqa: E402
+from sslcore.instant.view import View  # noqa: E402
 from sslcore.training.data import TaskLabels, TrainingData  # noqa: E402
 from sslcore.training.recipe import Recipe  # noqa: E402
 from sslcore.training.run import train  # noqa: E402
 
-RUNS = sets.CACHE / "transfer.jsonl"
+RUNS = Kept(ROOT / "docs" / "transfer" / "runs.jsonl", ("set", "recipe", "labels", "seed", "minutes"))
 PAGE = ROOT / "docs" / "transfer.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 SIDE = 64  # pixels that photographs are kept at; networks that want fewer take fewer
-PROBES = (4, 12)
+PROBE, PROBE_SECONDS = 16, 2.0  # steps that a step is timed by at first, and the least that is a measurement
 QUICK_STEPS = 150
 INSTANT = "instant loop, frozen features"
+TAUGHT, UNHEARD = "distilled from the instant loop", "distilled, teacher does not listen"
+SETS = ("mnist-5k", "fashion-mnist", "sign-digits", "ag-news")
 
-Row = dict[str, Any]
-
-SMALL = {"backbone": "small_cnn", "image_size": 32}
+SMALL = {"backbone": "small_cnn", "image_size": 32, "batch": 8, "unlabelled_ratio": 3}
+GREY = SMALL | {"image_size": 28}
 LARGE = {"backbone": "efficientnet_lite0", "image_size": 64, "batch": 8, "unlabelled_ratio": 3}
 ON_FEATURES = {"backbone": "feature_mlp"}
 TEXT = {"backbone": "minilm"}
@@ -77,12 +87,18 @@ IMAGES = {
     "autoencoder": Way(SMALL, warm("autoencoder")),
     "simclr": Way(SMALL, warm("simclr")),
     "vicreg": Way(SMALL, warm("vicreg")),
-    "distilled from the instant loop": Way(SMALL, transfer("distil"), fixmatch=False),
+    TAUGHT: Way(SMALL, transfer("distil"), fixmatch=False),
+    UNHEARD: Way(SMALL, transfer("distil", rounds=1), fixmatch=False),
     "frozen": Way(ON_FEATURES, transfer("frozen")),
     "linear probe, then all": Way(LARGE, transfer("linear_probe"), fixmatch=False),
     "fine-tuned": Way(LARGE, transfer("finetune")),
     "l2_sp": Way(LARGE, transfer("l2_sp"), fixmatch=False),
     "lora": Way(LARGE, transfer("lora")),
+}
+DRAWINGS = {
+    "from scratch": Way(GREY, {}),
+    TAUGHT: Way(GREY, transfer("distil"), fixmatch=False),
+    UNHEARD: Way(GREY, transfer("distil", rounds=1), fixmatch=False),
 }
 TEXTS = {
     "frozen": Way(ON_FEATURES, transfer("frozen")),
@@ -95,44 +111,48 @@ TEXTS = {
     "lora": Way(TEXT, transfer("lora", parts=4), fixmatch=False),
     "contrastive": Way(TEXT, transfer("contrastive")),
 }
+TINY = GREY | {"image_size": 8}
 QUICK = {
-    "from scratch": Way({"backbone": "small_cnn", "image_size": 8}, {}),
-    "simclr": Way({"backbone": "small_cnn", "image_size": 8}, warm("simclr")),
-    "simclr, then frozen": Way(
-        {"backbone": "small_cnn", "image_size": 8}, warm("simclr") | transfer("frozen"), fixmatch=False
-    ),
-    "distilled from the instant loop": Way(
-        {"backbone": "small_cnn", "image_size": 8}, transfer("distil"), fixmatch=False
-    ),
+    "from scratch": Way(TINY, {}),
+    "simclr": Way(TINY, warm("simclr")),
+    "simclr, then frozen": Way(TINY, warm("simclr") | transfer("frozen"), fixmatch=False),
+    TAUGHT: Way(TINY, transfer("distil"), fixmatch=False),
+    UNHEARD: Way(TINY, transfer("distil", rounds=1), fixmatch=False),
 }
 
 
 @dataclass(frozen=True)
 class Found:
-    """A set: items, frozen features, key."""
+    """A set: items, frozen features by view, the strongest first, key."""
 
     modality: str
     raw: Row
-    feature_ND: Any
+    features: dict[str, Any]
     key_N: Any
     ways: dict[str, Way]
+
+    @property
+    def classes(self) -> int:
+        return int(self.key_N.max()) + 1
+
+    @cached_property
+    def views(self) -> list[View]:
+        return [View.of(name, feature_ND.astype(np.float32)) for name, feature_ND in self.features.items()]
 
 
 def load(name: str) -> Found:
     """A set by name."""
-    if name == "digits":
-        from sklearn.datasets import load_digits
-
-        image_NHW, key_N = load_digits(return_X_y=True)
-        image_NXHW = (image_NHW.reshape(-1, 1, 8, 8) * 15.9).astype(np.uint8)
-        feature_ND = image_NHW.reshape(len(key_N), -1).astype(np.float32) / 16
-        return Found("image", {"image_NXHW": image_NXHW}, feature_ND, key_N.astype(np.int64), QUICK)
     held = sets.load(name)
+    key_N = held.answer_N.astype(np.int64)
     if name == "ag-news":
-        feature_ND = held.features["minilm"].astype(np.float32)
-        return Found("text", {"text_N": headlines()}, feature_ND, held.answer_N, TEXTS)
-    feature_ND = held.features["efficientnet"].astype(np.float32)
-    return Found("image", {"image_NXHW": photographs()}, feature_ND, held.answer_N, IMAGES)
+        return Found("text", {"text_N": headlines()}, held.features, key_N, TEXTS)
+    if name == "sign-digits":
+        return Found("image", {"image_NXHW": photographs()}, held.features, key_N, IMAGES)
+    from sslcore.catalogue import load as load_catalogue
+
+    image_NXHW = np.ascontiguousarray(load_catalogue(name, items=10_000).image_NHW[:, None])
+    ways = QUICK if name == "digits" else DRAWINGS
+    return Found("image", {"image_NXHW": image_NXHW}, held.features, key_N, ways)
 
 
 def headlines() -> list[str]:
@@ -156,44 +176,17 @@ def photographs() -> Any:
     return np.array(images)
 
 
-class Silent:
-    def metric(self, step: int, name: str, value: float, *, task: str | None = None) -> None: ...
-
-    def progress(self, done: float, total: float, *, note: str = "") -> None: ...
-
-    def should_cancel(self) -> bool:
-        return False
-
-
-def draw(key_N: Any, labels: int, seed: int) -> Any:
-    """So many labels a class, the rest -1."""
-    rng = np.random.default_rng(seed)
-    label_N = np.full(len(key_N), -1, dtype=np.int64)
-    for label in range(int(key_N.max()) + 1):
-        label_N[rng.choice(np.flatnonzero(key_N == label), labels, replace=False)] = label
-    return label_N
-
-
-def instant(found: Found, label_N: Any) -> Any:
-    """The instant loop's probabilities on frozen features."""
-    from sslcore.instant.loop import InstantLoop
-    from sslcore.instant.view import View
-
-    loop = InstantLoop([View.of("frozen", found.feature_ND)], classes=int(found.key_N.max()) + 1, seed=0)
-    return loop.fit(label_N).proba_NC
-
-
 def run(found: Found, way: Way, method: str, label_N: Any, *, seed: int, steps: int) -> Any:
     """Trains; the result."""
-    raw = {"feature_ND": found.feature_ND} if way.train["backbone"] == "feature_mlp" else found.raw
-    classes = int(found.key_N.max()) + 1
-    taught = way.choices.get("transfer") == "distil"
-    data = TrainingData(
-        found.modality,
-        [TaskLabels("label", "single", classes, label_N)],
-        soft_target={"label": instant(found, label_N)} if taught else None,
-        **raw,
-    )
+    raw = found.raw
+    if way.train["backbone"] == "feature_mlp":
+        raw = {"feature_ND": next(iter(found.features.values())).astype(np.float32)}
+    taught: Row = {}
+    if way.choices.get("transfer") == "distil":
+        teacher = InstantTeacher(found.views, {"label": Lesson("single", found.classes, label_N)})
+        taught = {"teacher": teacher, "soft_target": teacher()}
+    labels = [TaskLabels("label", "single", found.classes, label_N)]
+    data = TrainingData(found.modality, labels, **raw, **taught)
     settings = {"steps": steps, "evaluate_every_s": 3600.0, "checkpoint_every_s": 36_000.0, "device": "cpu"}
     values = {"method": method, "train_config": settings | way.train, "seed": seed} | way.choices
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -202,19 +195,15 @@ def run(found: Found, way: Way, method: str, label_N: Any, *, seed: int, steps: 
 
 
 def steps_for(found: Found, way: Way, method: str, label_N: Any, minutes: float) -> int:
-    """Steps that fit the budget; the first probe also warms caches up."""
-    spent = []
-    for steps in (PROBES[0], *PROBES):
-        began = time.process_time()
-        run(found, way, method, label_N, seed=0, steps=steps)
-        spent.append(time.process_time() - began)
-    a_step = max((spent[2] - spent[1]) / (PROBES[1] - PROBES[0]), 1e-4)
-    return max(30, int(minutes * 60 / a_step))
-
-
-def kept() -> list[Row]:
-    """Runs that were finished before."""
-    return [json.loads(line) for line in RUNS.read_text("utf-8").splitlines()] if RUNS.is_file() else []
+    """Steps that fit the budget, what is paid once included."""
+    timed = pace(
+        lambda steps: run(found, way, method, label_N, seed=0, steps=steps),
+        warm=4,
+        short=4,
+        probe=PROBE,
+        enough=PROBE_SECONDS,
+    )
+    return max(30, timed.steps_in(minutes * 60 - timed.once))
 
 
 def cells(found: Found, wanted: list[str]) -> list[tuple[str, Way | None, str]]:
@@ -229,44 +218,60 @@ def cells(found: Found, wanted: list[str]) -> list[tuple[str, Way | None, str]]:
 
 def order(recipe: str) -> tuple[int, str]:
     """Where a line stands in the table: as the ways are listed, each followed by its FixMatch."""
-    names = [INSTANT, *dict.fromkeys([*QUICK, *IMAGES, *TEXTS])]
+    names = [INSTANT, *dict.fromkeys([*QUICK, *IMAGES, *DRAWINGS, *TEXTS])]
     return names.index(recipe.removesuffix(" + FixMatch")), recipe
 
 
 def table(rows: list[Row]) -> str:
     """Accuracy by recipe and labels a class, one table a set, in Markdown."""
     told: list[str] = []
-    for name in sorted({row["set"] for row in rows}):
+    for name in dict.fromkeys(row["set"] for row in sorted(rows, key=lambda row: row["set"])):
         here = [row for row in rows if row["set"] == name]
         counts = sorted({row["labels"] for row in here})
-        told += [f"### {name}", "", "| recipe | " + " | ".join(f"{c} a class" for c in counts) + " |"]
+        most = 1 + max(row["seed"] for row in here)
+        told += [f"### {name}", "", about(here), ""]
+        told += ["| recipe | " + " | ".join(f"{c} a class" for c in counts) + " |"]
         told += ["|---|" + "---|" * len(counts)]
-        for recipe in dict.fromkeys(
-            row["recipe"] for row in sorted(here, key=lambda row: order(row["recipe"]))
-        ):
-            cell = []
-            for count in counts:
-                values = [r["accuracy"] for r in here if (r["recipe"], r["labels"]) == (recipe, count)]
-                spread = f" ± {np.std(values):.3f}" if len(values) > 1 else ""
-                cell.append(f"{np.mean(values):.3f}{spread}" if values else "–")
-            told.append(f"| {recipe} | " + " | ".join(cell) + " |")
+        recipes = sorted({row["recipe"] for row in here}, key=order)
+        for recipe in recipes:
+            cells = [
+                cell([r["accuracy"] for r in here if (r["recipe"], r["labels"]) == (recipe, count)], most)
+                for count in counts
+            ]
+            told.append(f"| {recipe} | " + " | ".join(cells) + " |")
         told.append("")
-    return "\n".join(told)
+    return "\n".join(told).rstrip("\n")
 
 
-def write_page(rows: list[Row], minutes: float) -> None:
-    """Puts the table between the marks of the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    seeds = 1 + max(row["seed"] for row in rows)
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    note = (
-        f"{minutes:g} processor minutes a run on one thread, {seeds} draw(s) of labels, "
-        f"{datetime.date.today().isoformat()}, {commit}. A dash: not run yet."
+def cell(values: list[float], most: int) -> str:
+    """A mean with its spread; how many draws it is of where others of the table have more.
+
+    >>> cell([0.5], 1), cell([0.5, 0.6], 3), cell([], 3)
+    ('0.500', '0.550 ± 0.050 (2 draws)', '–')
+    """
+    if not values:
+        return "–"
+    spread = f" ± {np.std(values):.3f}" if len(values) > 1 else ""
+    fewer = f" ({len(values)} draw{'s' * (len(values) > 1)})" if len(values) < most else ""
+    return f"{np.mean(values):.3f}{spread}{fewer}"
+
+
+def about(rows: list[Row]) -> str:
+    """What a set's figures are of."""
+    draws = 1 + max(row["seed"] for row in rows)
+    return (
+        f"{told_once(rows, 'minutes')} processor minutes a run, {draws} draw{'s' * (draws > 1)} of labels, "
+        f"{told_once(rows, 'machine')}; {told_once(rows, 'date')}, {told_once(rows, 'commit')}."
     )
-    PAGE.write_text(f"{before}{BEGIN}\n{note}\n\n{table(rows)}\n{END}{after}", encoding="utf-8")
+
+
+def told(rows: list[Row], minutes: float) -> list[Row]:
+    """Of each set the runs of this budget, or of its longest."""
+    budgets: dict[str, set[float]] = {}
+    for row in rows:
+        budgets.setdefault(row["set"], set()).add(row["minutes"])
+    best = {name: minutes if minutes in held else max(held) for name, held in budgets.items()}
+    return [row for row in rows if row["minutes"] == best[row["set"]]]
 
 
 def main() -> int:
@@ -278,55 +283,50 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=2.0, help="processor time of a run (default 2)")
     parser.add_argument("--seeds", type=int, default=1, help="draws of labels (default 1)")
     parser.add_argument("--labels", default="1,4,10", help="labels a class (default 1,4,10)")
-    parser.add_argument("--sets", default="", help="of sign-digits, ag-news (default all here)")
+    parser.add_argument("--sets", default="", help=f"of {', '.join(SETS)} (default all here)")
     parser.add_argument("--recipes", default="", help="parts of recipes' names, with commas between")
-    parser.add_argument("--write", action="store_true", help="renew the table of docs/transfer.md")
+    parser.add_argument("--write", action="store_true", help="renew the tables of docs/transfer.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    here: list[str] = [name for name in ("sign-digits", "ag-news") if name in sets.names()]
+    here: list[str] = [name for name in SETS if name in sets.names()]
     here = ["digits"] if options.quick else options.sets.split(",") if options.sets else here
     counts = [4] if options.quick else [int(count) for count in options.labels.split(",")]
-    rows = [] if options.quick else [row for row in kept() if row["minutes"] == options.minutes]
-    done = {(row["set"], row["recipe"], row["labels"], row["seed"]) for row in rows}
-    held: dict[tuple[str, str], int] = {}
-    for seed in range(options.seeds):
+    kept = Kept(None, RUNS.key) if options.quick else RUNS
+    rows, minutes = kept.rows(), 0.0 if options.quick else options.minutes
+    done = kept.done()
+    paces = {(row["set"], row["recipe"]): row["steps"] for row in rows if row["minutes"] == minutes}
+    for seed in range(1 if options.quick else options.seeds):
         for name in here:
             found = load(name)
             for recipe, way, method in cells(found, options.recipes.split(",")):
                 for count in counts:
-                    if (name, recipe, count, seed) in done:
+                    row = {"set": name, "recipe": recipe, "labels": count, "seed": seed}
+                    if kept.of(row | {"minutes": minutes}) in done:
                         continue
-                    label_N = draw(found.key_N, count, seed)
-                    began, steps = time.process_time(), 0
+                    label_N = drawn_evenly(found.key_N, count, seed=seed)
+                    steps = (
+                        0 if way is None else QUICK_STEPS if options.quick else paces.get((name, recipe), 0)
+                    )
+                    if way is not None and not steps:
+                        steps = paces[name, recipe] = steps_for(found, way, method, label_N, minutes)
+                    began = time.process_time()
                     if way is None:
-                        said_N = instant(found, label_N).argmax(1)
+                        loop = InstantLoop(found.views, classes=found.classes, seed=0)
+                        said_N = loop.fit(label_N).proba_NC.argmax(1)
                     else:
-                        if (name, recipe) not in held:
-                            held[name, recipe] = (
-                                QUICK_STEPS
-                                if options.quick
-                                else steps_for(found, way, method, label_N, options.minutes)
-                            )
-                        steps = held[name, recipe]
-                        began = time.process_time()
                         out = run(found, way, method, label_N, seed=seed, steps=steps)
                         said_N = out.proba["label"].argmax(1)
                     right = float((said_N == found.key_N)[label_N < 0].mean())
-                    row = {"set": name, "recipe": recipe, "labels": count, "seed": seed}
-                    row |= {"accuracy": round(right, 4), "steps": steps, "minutes": options.minutes}
-                    row |= {"seconds": round(time.process_time() - began, 1)}
-                    rows.append(row)
-                    print(f"{name:<12}{recipe:<44}{count:>4}{right:>8.3f}{steps:>7}", flush=True)
-                    if not options.quick:
-                        RUNS.parent.mkdir(parents=True, exist_ok=True)
-                        with RUNS.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(row) + "\n")
-    print("\n" + table(rows))
+                    row |= {"accuracy": round(right, 4), "steps": steps, "minutes": minutes}
+                    row |= {"seconds": round(time.process_time() - began, 1)} | facts()
+                    rows.append(kept.add(row))
+                    print(f"{name:<15}{recipe:<44}{count:>4}{seed:>3}{right:>8.3f}{steps:>7}", flush=True)
+    shown = told(rows, minutes)
+    print("\n" + table(shown))
     if options.write and not options.quick:
-        write_page(rows, options.minutes)
+        put(PAGE, table(shown) + "\n", begin=BEGIN, end=END)
     if options.json:
-        told = {"minutes": options.minutes, "seeds": options.seeds, "quick": options.quick, "rows": rows}
-        print(json.dumps(told))
+        print(json.dumps({"minutes": minutes, "seeds": options.seeds, "quick": options.quick, "rows": rows}))
     return 0
 
 
