@@ -27,11 +27,12 @@ def is_errand(store: Store, run: Run) -> bool:
     """
     if run.kind in ALWAYS:
         return True
-    if run.kind == "map":
-        return store.count() <= SMALL_MAP
-    if run.kind == "features":
-        return store.count() - FeatureCache(store.folder).next_row(str(run.recipe["encoder"])) <= FEW_ITEMS
-    return False
+    if run.kind not in ("map", "features"):
+        return False
+    cache, count, encoder = FeatureCache(store.folder), store.count(), str(run.recipe["encoder"])
+    if run.kind == "map":  # not before there is something to lay out: its features may be the long work
+        return count <= SMALL_MAP and cache.is_complete(encoder, count)
+    return count - cache.next_row(encoder) <= FEW_ITEMS
 
 
 def waiting_errands(store: Store) -> list[int]:

@@ -32,13 +32,22 @@ def test_what_is_an_errand(store):
     def run(kind, **recipe):
         return store.runs.get(store.runs.add(kind, recipe))
 
-    short = [run("ensemble"), run("map", encoder="tfidf"), run("features", encoder="tfidf")]
+    short = [run("ensemble"), run("features", encoder="tfidf")]
     long = [run("train"), run("simulation"), run("import")]
     assert all(is_errand(store, held) for held in short)
     assert not any(is_errand(store, held) for held in long)
     assert waiting_errands(store) == [held.id for held in short]
     add_items(store, FEW_ITEMS)
-    assert not is_errand(store, short[2])
+    assert not is_errand(store, short[1])
+
+
+def test_a_map_waits_for_its_features_and_is_an_errand_then(store):
+    store.runs.add("features", {"encoder": "tfidf"})
+    layout = store.runs.get(store.runs.add("map", {"encoder": "tfidf"}))
+    assert not is_errand(store, layout)
+    start(store)
+    wait_status(store, layout.id, "done")
+    assert is_errand(store, layout)
 
 
 def test_an_errand_is_done_while_a_run_goes_on_and_no_second_run_is_taken(store, busy):
