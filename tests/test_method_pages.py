@@ -12,6 +12,7 @@ from tools.method_pages import (
     index_page,
     method_page,
     paper,
+    pictures,
     read_scores,
     scores_page,
 )
@@ -118,6 +119,19 @@ def test_a_results_file_that_makes_no_sense_is_refused(tmp_path, wrong, words):
 def test_the_file_that_is_there_can_be_read(every):
     known = {schema["name"] for schema in every}
     assert {held["method"] for held in read_scores(SCORES)} <= known
+
+
+def test_every_picture_of_the_scores_is_there():
+    named = pictures(read_scores(SCORES))
+    assert [file for file in named if not (SCORES.parents[1] / "plots" / file).is_file()] == []
+
+
+def test_two_methods_are_no_picture(every):
+    two = [row("uda", 0.9), row("supervised", 0.8)]
+    assert pictures([held | {"minutes": 1.0} for held in two]) == {}
+    three = [held | {"minutes": 1.0} for held in [*two, row("vat", 0.7)]]
+    assert list(pictures(three)) == ["methods-mnist-5k-1min.svg"]
+    assert "](../plots/methods-mnist-5k-1min.svg)" in scores_page(every, three)
 
 
 def test_the_index_has_every_method(every):

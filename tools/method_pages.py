@@ -126,7 +126,7 @@ def scores_page(every: Sequence[Schema], scores: Sequence[Row]) -> str:
             told = [_cell_of(cells, name, column, best[column]) for column in columns]
             label = f"[{titles[name]['title']}]({file_name(titles[name])})" if name in titles else f"`{name}`"
             lines += [f"| {label} | " + " | ".join(told) + " |"]
-        lines += [""]
+        lines += ["", *(f"![{file[8:-4]}](../plots/{file})" for file in pictures(rows)), ""]
     lines += [
         "Accuracy in percent on the items that carry no label, mean over seeds ± standard deviation (without "
         "one where there was one seed, which tells nothing of chance); the "
@@ -137,6 +137,15 @@ def scores_page(every: Sequence[Schema], scores: Sequence[Row]) -> str:
         *_origin(scores),
     ]
     return "\n".join(lines) + "\n"
+
+
+def pictures(scores: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each picture of docs/plots/ by its file: a set and a time budget, with three methods up."""
+    groups: dict[str, list[Row]] = {}
+    for row in scores:
+        if row.get("minutes") is not None:
+            groups.setdefault(f"methods-{row['set']}-{row['minutes']:g}min.svg", []).append(row)
+    return {file: rows for file, rows in sorted(groups.items()) if len({row["method"] for row in rows}) > 2}
 
 
 def paper(text: str) -> str:
