@@ -28,13 +28,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout
 
-from benchmarks.methods import facts, load, score
+from benchmarks.fair import pace
+from benchmarks.kept import ROOT, Kept, Row, facts, put
+from benchmarks.methods import load, score
 from sslcore.methods import METHODS
 from sslcore.pretraining import WARM_STARTS
 from sslcore.training.recipe import Recipe
 
-ROOT = Path(__file__).resolve().parents[1]
-RUNS = ROOT / "docs" / "generative" / "runs.jsonl"
+RUNS = Kept(
+    ROOT / "docs" / "generative" / "runs.jsonl", ("set", "side", "labels", "minutes", "entry", "seed")
+)
 PAGE = ROOT / "docs" / "generative.md"
 BEGIN, END = "<!-- table: python benchmarks/generative.py --write -->", "<!-- end of table -->"
 PROBE, PROBE_SECONDS = 25, 3.0  # steps that a step is timed by at first, and the least that is a measurement
@@ -45,8 +48,6 @@ PUBLISHED = {  # error in % on MNIST, 100 labels, 49,900 or 59,900 items without
     "sgan": "0.93 ± 0.07: Salimans et al. 2016, table 1",
     "virtual_samples": "0.91 ± 0.58 (Triple-GAN, also a conditional generator): Li et al. 2017, table 1",
 }
-
-Row = dict[str, Any]
 
 
 def entries() -> list[str]:
@@ -79,24 +80,14 @@ def run(found: Any, entry: str, *, labels: int, seed: int, steps: int, side: int
 
 def steps_for(found: Any, entry: str, *, labels: int, minutes: float, side: int) -> int:
     """Steps that fit the budget, from the processor time of short runs: as long as it takes to tell."""
-
-    def spent(steps: int) -> float:
-        began = time.process_time()
-        run(found, entry, labels=labels, seed=0, steps=steps, side=side)
-        return time.process_time() - began
-
-    spent(2)  # what is paid once
-    fixed, probe = spent(2), PROBE
-    while (took := spent(probe + 2) - fixed) < PROBE_SECONDS:
-        probe *= 4
-    return max(50, int(minutes * 60 * probe / took))
-
-
-def kept() -> list[Row]:
-    """Runs that were finished before."""
-    if not RUNS.is_file():
-        return []
-    return [json.loads(line) for line in RUNS.read_text("utf-8").splitlines()]
+    timed = pace(
+        lambda steps: run(found, entry, labels=labels, seed=0, steps=steps, side=side),
+        warm=2,
+        short=2,
+        probe=PROBE,
+        enough=PROBE_SECONDS,
+    )
+    return max(50, timed.steps_in(minutes * 60))
 
 
 def scores(rows: list[Row]) -> list[Row]:
@@ -150,13 +141,6 @@ def table(told: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def write(told: list[Row]) -> None:
-    """Puts the table in its place on the page."""
-    before, rest = PAGE.read_text("utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(told)}\n{END}{after}", encoding="utf-8")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -177,8 +161,8 @@ def main() -> int:
     name, labels, side, minutes = options.set, options.labels, options.side, options.minutes
     if options.quick:
         names, name, labels, side, minutes = entries()[:4], "digits", 40, 8, 0.0
-    rows = [] if options.quick else kept()
-    done = {(r["set"], r["side"], r["labels"], r["minutes"], r["entry"], r["seed"]) for r in rows}
+    kept = Kept(None, RUNS.key) if options.quick else RUNS
+    rows, done = kept.rows(), kept.done()
     found = load(name)
     for seed in range(1 if options.quick else options.seeds):
         for entry in names:
@@ -192,16 +176,12 @@ def main() -> int:
             row = {"set": name, "side": side, "labels": labels, "minutes": minutes, "entry": entry}
             row |= {"seed": seed, "accuracy": round(accuracy, 4), "steps": out.steps}
             row |= {"seconds": round(time.process_time() - began, 1)} | facts()
-            rows.append(row)
+            rows.append(kept.add(row))
             print(f"{entry:<24}{seed:>3}{accuracy:>8.3f}{out.steps:>8} steps", flush=True)
-            if not options.quick:
-                RUNS.parent.mkdir(parents=True, exist_ok=True)
-                with RUNS.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
     told = scores(rows)
     print("\n" + table(told))
     if options.write and not options.quick:
-        write(told)
+        put(PAGE, table(told), begin=BEGIN, end=END)
     if options.json:
         print(json.dumps({"minutes": minutes, "threads": os.environ.get("OMP_NUM_THREADS"), "rows": told}))
     return 0

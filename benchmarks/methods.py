@@ -17,13 +17,10 @@ supervised, FixMatch and Mean Teacher on digits, 300 steps each, nothing kept.
 from __future__ import annotations
 
 import argparse
-import datetime
 import gzip
 import json
 import math
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -38,20 +35,21 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout
 
+from benchmarks import methods_plot
+from benchmarks.fair import Silent, drawn_evenly, pace
+from benchmarks.kept import ROOT, Kept, Row, facts
 from sslcore.methods import METHODS
 from sslcore.training.data import TaskLabels, TrainingData
 from sslcore.training.recipe import Recipe
 from sslcore.training.run import train
 
 FASHION = Path(os.environ.get("LABELLOOM_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-RUNS = Path(__file__).resolve().parents[1] / "docs" / "methods" / "runs.jsonl"
-SCORES = RUNS.with_name("scores.json")
+RUNS = Kept(ROOT / "docs" / "methods" / "runs.jsonl", ("set", "labels", "minutes", "method", "seed"))
+SCORES = ROOT / "docs" / "methods" / "scores.json"
 SETS = ("digits", "mnist-5k", "fashion-mnist", "sign-digits", "ag-news")
 PROBE_STEPS = 12
 SMALL = {"batch": 8, "unlabelled_ratio": 3}
 QUICK = {"methods": ["supervised", "fixmatch", "mean_teacher"], "steps": 300}
-
-Row = dict[str, Any]
 
 
 def load(name: str) -> tuple[str, dict[str, Any], Any]:
@@ -105,24 +103,12 @@ def available() -> list[str]:
     return [name for name in SETS if name not in files or files[name].is_file()]
 
 
-class Silent:
-    def metric(self, step: int, name: str, value: float, *, task: str | None = None) -> None: ...
-
-    def progress(self, done: float, total: float, *, note: str = "") -> None: ...
-
-    def should_cancel(self) -> bool:
-        return False
-
-
 def score(found: tuple[str, dict[str, Any], Any], recipe: Recipe, *, labels: int, seed: int) -> Any:
     """Trains; the result and the accuracy on items without a label."""
     modality, raw, key_N = found
     key_N = np.asarray(key_N, dtype=np.int64)
-    rng = np.random.default_rng(seed)
     classes = int(key_N.max()) + 1
-    label_N = np.full(len(key_N), -1, dtype=np.int64)
-    for label in range(classes):
-        label_N[rng.choice(np.flatnonzero(key_N == label), labels // classes, replace=False)] = label
+    label_N = drawn_evenly(key_N, labels // classes, seed=seed)
     data = TrainingData(modality, [TaskLabels("label", "single", classes, label_N)], **raw)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -142,20 +128,13 @@ def run(found: tuple[str, dict[str, Any], Any], method: str, *, labels: int, see
 
 def steps_for(found: Any, method: str, *, labels: int, minutes: float) -> int:
     """Steps that fit the budget, from the processor time of two short runs."""
-    spent = []
-    for steps in (2, 2 + PROBE_STEPS, 2 + 4 * PROBE_STEPS):
-        began = time.process_time()
-        run(found, method, labels=labels, seed=0, steps=steps)
-        spent.append(time.process_time() - began)
-    a_step = max((spent[2] - spent[1]) / (3 * PROBE_STEPS), 1e-4)
-    return max(50, int(minutes * 60 / a_step))
-
-
-def kept() -> list[Row]:
-    """Runs that were finished before."""
-    if not RUNS.is_file():
-        return []
-    return [json.loads(line) for line in RUNS.read_text("utf-8").splitlines()]
+    timed = pace(
+        lambda steps: run(found, method, labels=labels, seed=0, steps=steps),
+        warm=2,
+        short=2 + PROBE_STEPS,
+        probe=3 * PROBE_STEPS,
+    )
+    return max(50, timed.steps_in(minutes * 60))
 
 
 def scores(rows: list[Row]) -> list[Row]:
@@ -196,18 +175,6 @@ def scores(rows: list[Row]) -> list[Row]:
     return told
 
 
-def facts() -> Row:
-    """Which code, which machine, which day."""
-    git = ["git", "-C", str(RUNS.parents[2]), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    cores = os.cpu_count()
-    return {
-        "commit": commit,
-        "machine": f"{platform.machine()}, {cores} cores, {torch.get_num_threads()} thread(s) a run",
-        "date": datetime.date.today().isoformat(),
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -228,8 +195,8 @@ def main() -> int:
     if options.quick:
         names, here, labels, steps, seeds = QUICK["methods"], ["digits"], [40], QUICK["steps"], 1
     names = ["supervised", *(name for name in names if name != "supervised")]
-    rows = [] if options.quick else kept()
-    done = {(r["set"], r["labels"], r["minutes"], r["method"], r["seed"]) for r in rows}
+    kept = Kept(None, RUNS.key) if options.quick else RUNS
+    rows, done = kept.rows(), kept.done()
     for seed in range(seeds):
         for name in here:
             found = load(name)
@@ -243,14 +210,10 @@ def main() -> int:
                     row = {"set": name, "labels": count, "minutes": options.minutes, "method": method}
                     row |= {"seed": seed, "accuracy": round(accuracy, 4), "steps": out.steps}
                     row |= {"seconds": round(time.process_time() - began, 1)} | facts()
-                    rows.append(row)
+                    rows.append(kept.add(row))
                     print(
                         f"{name:<15}{count:>5}{method:<22}{seed:>3}{accuracy:>8.3f}{out.steps:>8}", flush=True
                     )
-                    if not options.quick:
-                        RUNS.parent.mkdir(parents=True, exist_ok=True)
-                        with RUNS.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(row) + "\n")
     told = scores(rows)
     print(f"\n{'set':<15}{'labels':>7}  {'method':<22}{'accuracy':>9}{'spread':>8}{'gain':>8}{'seeds':>6}")
     for row in told:
@@ -261,6 +224,7 @@ def main() -> int:
         )
     if options.write and not options.quick:
         SCORES.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        methods_plot.draw(told, ROOT / "docs" / "plots")
     if options.json:
         print(json.dumps({"minutes": options.minutes, "threads": torch.get_num_threads(), "rows": told}))
     return 0

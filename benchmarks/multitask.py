@@ -1,6 +1,7 @@
 """Two tasks learned together: every sharing with every balancing, beside each task alone and equal weights.
 
-``python benchmarks/multitask.py [--quick] [--json] [--sets a,b] [--sharings a,b] [--balancings a,b]``.
+``python benchmarks/multitask.py [--quick] [--json] [--sets a,b] [--sharings a,b] [--balancings a,b] [--edges]
+[--seeds S] [--parts deep,instant] [--write]``.
 
 *clinc* (where ``LABELLOOM_DATA`` has it): 10 domains, 30 % of the items labelled, and 150 intents, 5 %, on
 frozen MiniLM features. *fashion-mnist*: 10 classes, 1 % of the images labelled, and what kind of thing they
@@ -9,8 +10,11 @@ whether they are small, middle or large, 20 %. The supervised method, the same s
 items of a task in a step together as alone; the figure is accuracy on the items without a label of that task.
 ``delta_m``: the mean over the tasks of the change against each task alone, in per cent of it, with a 90 %
 interval over the seeds (Student's t, seeds paired). ``over equal``: the same against equal weights in the
-same sharing. Last, the instant loop on frozen features, alone and with label-correlation fusion. Every
-finished run goes to ``multitask.jsonl`` in the user's cache folder at once, and is not done again.
+same sharing. Last, the instant loop on frozen features, alone and with label-correlation fusion.
+
+``--edges`` leaves out what is neither hard sharing nor equal weights. Finished runs are kept in
+``docs/multitask/runs.jsonl`` and not run again (``--quick`` keeps nothing); ``--write`` renews the tables of
+``docs/multitask.md`` from all that is kept.
 """
 
 from __future__ import annotations
@@ -35,13 +39,17 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from a checkout
 
 from benchmarks import sets
+from benchmarks.fair import Silent
+from benchmarks.kept import ROOT, Kept, Row, facts, put, told_once
 
-KEPT = sets.CACHE / "multitask.jsonl"
+RUNS = Kept(ROOT / "docs" / "multitask" / "runs.jsonl", ("set", "sharing", "balancing", "seed", "steps"))
+PAGE = ROOT / "docs" / "multitask.md"
+BEGIN, END = "<!-- table: python benchmarks/multitask.py --write -->", "<!-- end of table -->"
 KINDS = np.array([0, 1, 0, 0, 0, 2, 0, 2, 3, 2])  # of Fashion-MNIST: tops, trousers, shoes, bags
 DRESS = 3  # a dress is a kind of its own
 SIZES = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2])  # of digits
 BATCH = 16  # labelled items of a task in a step
-ALONE = "alone"
+ALONE, INSTANT = "alone", "instant"
 
 
 @dataclass(frozen=True)
@@ -98,17 +106,6 @@ def draw(pair: Pair, seed: int) -> dict[str, Any]:
         drawn[task] = np.full(len(answer_N), -1, dtype=np.int64)
         drawn[task][row_L] = answer_N[row_L]
     return drawn
-
-
-class Silent:
-    def metric(self, step: int, name: str, value: float, *, task: str | None = None) -> None: ...
-
-    def progress(self, done: float, total: float, *, note: str = "") -> None: ...
-
-    def image(self, step: int, name: str, image_HWX: Any) -> None: ...
-
-    def should_cancel(self) -> bool:
-        return False
 
 
 def deep(pair: Pair, tasks: Sequence[str], sharing: str, balancing: str, seed: int) -> dict[str, float]:
@@ -170,42 +167,42 @@ def accuracy(proba_NC: Any, answer_N: Any, label_N: Any) -> float:
     return float((proba_NC.argmax(1) == answer_N)[free_N].mean())
 
 
-# -- runs that are kept ------------------------------------------------------------------------------------
+# -- runs --------------------------------------------------------------------------------------------------
 
 
-def run(name: str, sharing: str, balancing: str, seed: int) -> dict[str, Any]:
-    """A row, from the cache where it was done before."""
-    key = {"set": name, "sharing": sharing, "balancing": balancing, "seed": seed, "steps": load(name).steps}
-    for row in kept():
-        if all(row.get(part) == value for part, value in key.items()):
-            return row
-    pair, started = load(name), time.process_time()
-    if sharing == "instant":
-        found = instant(pair, balancing, seed)
-    elif sharing == ALONE:
-        found = {}
-        for task in pair.answers:
-            found |= deep(pair, [task], "hard", "fixed", seed)
-    else:
-        found = deep(pair, list(pair.answers), sharing, balancing, seed)
-    row = key | {"accuracy": found, "processor_seconds": round(time.process_time() - started, 1)}
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    with KEPT.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row | {"time": time.strftime("%Y-%m-%d %H:%M")}) + "\n")
-    return row
+def run(name: str, sharing: str, balancing: str, seed: int) -> dict[str, float]:
+    """Accuracy by task."""
+    pair = load(name)
+    if sharing == INSTANT:
+        return instant(pair, balancing, seed)
+    if sharing != ALONE:
+        return deep(pair, list(pair.answers), sharing, balancing, seed)
+    found: dict[str, float] = {}
+    for task in pair.answers:
+        found |= deep(pair, [task], "hard", "fixed", seed)
+    return found
 
 
-def kept() -> list[dict[str, Any]]:
-    if not KEPT.is_file():
-        return []
-    return [json.loads(line) for line in KEPT.read_text("utf-8").splitlines()]
+def cells(sharings: Sequence[str], balancings: Sequence[str], *, edges: bool) -> list[tuple[str, str]]:
+    """Sharings with balancings, both edges of the table first: a long run may be cut off.
+
+    >>> cells(["hard", "soft"], ["fixed", "famo"], edges=False)
+    [('hard', 'fixed'), ('soft', 'fixed'), ('hard', 'famo'), ('soft', 'famo')]
+    """
+    found = [(sharing, rule) for sharing in sharings for rule in balancings if rule == "fixed"]
+    found += [("hard", rule) for rule in balancings if "hard" in sharings and rule != "fixed"]
+    every = [] if edges else [(sharing, rule) for sharing in sharings for rule in balancings]
+    return found + [pair for pair in every if pair not in found]
 
 
 # -- figures -----------------------------------------------------------------------------------------------
 
 
-def delta_m(rows: Sequence[dict[str, Any]], bars: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
-    """Mean change over tasks in per cent of the bar, with the ends of a 90 % interval over the seeds."""
+def delta_m(rows: Sequence[Row], bars: Sequence[Row]) -> dict[str, float | None] | None:
+    """Mean change over tasks in per cent of the bar, with the ends of a 90 % interval over the seeds of both.
+
+    None where no seed has both; the ends are None where one has.
+    """
     from scipy.stats import t
 
     by_seed = {bar["seed"]: bar["accuracy"] for bar in bars}
@@ -213,46 +210,99 @@ def delta_m(rows: Sequence[dict[str, Any]], bars: Sequence[dict[str, Any]]) -> t
         [
             100 * np.mean([value / by_seed[row["seed"]][task] - 1 for task, value in row["accuracy"].items()])
             for row in rows
+            if row["seed"] in by_seed
         ]
     )
-    mean = float(change_S.mean())
+    if not len(change_S):
+        return None
+    mean = round(float(change_S.mean()), 2)
     if len(change_S) < 2:
-        return mean, float("nan"), float("nan")
+        return {"mean": mean, "low": None, "high": None}
     half = float(t.ppf(0.95, len(change_S) - 1) * change_S.std(ddof=1) / np.sqrt(len(change_S)))
-    return mean, mean - half, mean + half
+    return {"mean": mean, "low": round(mean - half, 2), "high": round(mean + half, 2)}
 
 
-def figures(name: str, sharing: str, balancing: str, seeds: int) -> dict[str, Any]:
-    """One row of the table."""
-    rows = [run(name, sharing, balancing, seed) for seed in range(seeds)]
-    own = ALONE if sharing != "instant" else "instant"
-    alone = [run(name, own, ALONE, seed) for seed in range(seeds)]
-    told: dict[str, Any] = {"set": name, "sharing": sharing, "balancing": balancing, "seeds": seeds}
-    for task in rows[0]["accuracy"]:
-        told[task] = round(100 * float(np.mean([row["accuracy"][task] for row in rows])), 2)
-    told["delta_m"], told["low"], told["high"] = (round(part, 2) for part in delta_m(rows, alone))
-    if sharing not in (ALONE, "instant"):
-        equal = [run(name, sharing, "fixed", seed) for seed in range(seeds)]
-        told["over_equal"], told["over_low"], told["over_high"] = (
-            round(part, 2) for part in delta_m(rows, equal)
-        )
-    told["processor_seconds"] = round(float(np.mean([row["processor_seconds"] for row in rows])), 1)
+def figures(held: Sequence[Row]) -> list[Row]:
+    """A row of the table for each sharing and balancing that ran, in the order of their registries."""
+    from sslcore.multitask import BALANCINGS, SHARINGS
+
+    groups: dict[tuple[str, int, str, str], list[Row]] = {}
+    for row in held:
+        groups.setdefault((row["set"], row["steps"], row["sharing"], row["balancing"]), []).append(row)
+    order = [ALONE, *SHARINGS.names(), INSTANT]
+    rules = [ALONE, "fixed", *(rule for rule in BALANCINGS.names() if rule != "fixed"), "fusion"]
+    told = []
+    for case in sorted(groups, key=lambda at: (at[0], at[1], order.index(at[2]), rules.index(at[3]))):
+        name, steps, sharing, balancing = case
+        rows = groups[case]
+        own = INSTANT if sharing == INSTANT else ALONE
+        row: Row = {"set": name, "steps": steps, "sharing": sharing, "balancing": balancing}
+        row |= {"seeds": len(rows), "accuracy": {}}
+        for task in rows[0]["accuracy"]:
+            row["accuracy"][task] = round(100 * float(np.mean([r["accuracy"][task] for r in rows])), 2)
+        if balancing != ALONE:
+            row["delta_m"] = delta_m(rows, groups.get((name, steps, own, ALONE), []))
+        if own == ALONE and balancing not in (ALONE, "fixed"):
+            row["over_equal"] = delta_m(rows, groups.get((name, steps, sharing, "fixed"), []))
+        row["processor_seconds"] = round(float(np.mean([r["processor_seconds"] for r in rows])), 1)
+        told.append(row)
     return told
 
 
-def show(told: dict[str, Any]) -> None:
-    tasks = " ".join(f"{key} {value:6.2f}" for key, value in told.items() if key in load(told["set"]).answers)
-    over = ""
-    if "over_equal" in told:
-        over = (
-            f"  over equal {told['over_equal']:+6.2f} ({told['over_low']:+.2f} to {told['over_high']:+.2f})"
+def interval(change: dict[str, float | None] | None) -> str:
+    """A change in words.
+
+    >>> (
+    ...     interval({"mean": 1.5, "low": -0.25, "high": 3.25}),
+    ...     interval({"mean": 1.5, "low": None, "high": None}),
+    ... )
+    ('+1.5 (-0.2 to +3.2)', '+1.5')
+    """
+    if change is None:
+        return ""
+    ends = "" if change["low"] is None else f" ({change['low']:+.1f} to {change['high']:+.1f})"
+    return f"{change['mean']:+.1f}{ends}"
+
+
+def table(held: Sequence[Row]) -> str:
+    """What ran, one row a sharing and balancing, and below it where the rest of the table is empty."""
+    lines: list[str] = []
+    told = figures(held)
+    for name, steps in dict.fromkeys((row["set"], row["steps"]) for row in told):
+        here = [row for row in told if (row["set"], row["steps"]) == (name, steps)]
+        kept = [row for row in held if (row["set"], row["steps"]) == (name, steps)]
+        tasks = list(here[0]["accuracy"])
+        lines += [f"### {name}", ""]
+        lines += [
+            f"{steps} steps a run; {told_once(kept, 'machine')}; {told_once(kept, 'date')}, "
+            f"{told_once(kept, 'commit')}.",
+            "",
+        ]
+        heads = ["sharing", "balancing", *(f"{task} %" for task in tasks)]
+        heads += ["Δm, % (90 %)", "over equal, % (90 %)", "draws", "processor s"]
+        lines += ["| " + " | ".join(heads) + " |", "|---|---|" + "---|" * (len(heads) - 2)]
+        for row in here:
+            cell = [row["sharing"], row["balancing"], *(f"{row['accuracy'][task]:.1f}" for task in tasks)]
+            cell += [interval(row.get("delta_m")), interval(row.get("over_equal"))]
+            cell += [str(row["seeds"]), f"{row['processor_seconds']:.1f}"]
+            lines.append("| " + " | ".join(cell) + " |")
+        lines += ["", *_grid(here), ""]
+    return "\n".join(lines).rstrip("\n")
+
+
+def _grid(here: Sequence[Row]) -> list[str]:
+    """Δm with sharings down and balancings across; a dash where nothing ran."""
+    from sslcore.multitask import BALANCINGS, SHARINGS
+
+    rules = ["fixed", *(rule for rule in BALANCINGS.names() if rule != "fixed")]
+    by_cell = {(row["sharing"], row["balancing"]): row.get("delta_m") for row in here}
+    lines = ["| Δm, % | " + " | ".join(rules) + " |", "|---|" + "---|" * len(rules)]
+    for sharing in SHARINGS.names():
+        changes = [by_cell.get((sharing, rule)) for rule in rules]
+        lines.append(
+            f"| {sharing} | " + " | ".join(f"{c['mean']:+.1f}" if c else "–" for c in changes) + " |"
         )
-    print(
-        f"{told['set']:<14}{told['sharing']:<14}{told['balancing']:<15}{tasks}"
-        f"  delta_m {told['delta_m']:+6.2f} ({told['low']:+.2f} to {told['high']:+.2f}){over}"
-        f"  {told['processor_seconds']:.1f} s",
-        flush=True,
-    )
+    return lines
 
 
 def main() -> int:
@@ -266,8 +316,10 @@ def main() -> int:
     parser.add_argument("--sets", default="", help="of digits, clinc, fashion-mnist (default: all there are)")
     parser.add_argument("--sharings", default="", help="names, with commas between (default: all)")
     parser.add_argument("--balancings", default="", help="names, with commas between (default: all)")
+    parser.add_argument("--edges", action="store_true", help="hard sharing and equal weights alone")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parts", default="deep,instant")
+    parser.add_argument("--write", action="store_true", help="renew the tables of docs/multitask.md")
     options = parser.parse_args()
     wanted = [name for name in options.sets.split(",") if name] or names()
     sharings = [name for name in options.sharings.split(",") if name] or SHARINGS.names()
@@ -276,23 +328,32 @@ def main() -> int:
     if options.quick:
         wanted, sharings, seeds = ["digits"], ["hard", "soft"], 1
         balancings = ["fixed", "uncertainty", "pcgrad", "famo"]
-    started, rows = time.perf_counter(), []
+    started = time.perf_counter()
+    kept = Kept(None, RUNS.key) if options.quick else RUNS
+    rows, done = kept.rows(), kept.done()
+    todo: list[tuple[str, str]] = []
+    if "deep" in options.parts:
+        todo += [(ALONE, ALONE), *cells(sharings, balancings, edges=options.edges)]
+    if "instant" in options.parts:
+        todo += [(INSTANT, ALONE), (INSTANT, "fusion")]
     for name in wanted:
-        if "deep" in options.parts:
-            # both edges of the table first: a long run may be cut off
-            pairs = [(sharing, "fixed") for sharing in sharings]
-            pairs += [("hard", rule) for rule in balancings if "hard" in sharings and rule != "fixed"]
-            every = [(sharing, rule) for sharing in sharings for rule in balancings]
-            pairs += [pair for pair in every if pair not in pairs]
-            for sharing, balancing in [(ALONE, ALONE), *pairs]:
-                rows.append(figures(name, sharing, balancing, seeds))
-                show(rows[-1])
-        if "instant" in options.parts:
-            for how in (ALONE, "fusion"):
-                rows.append(figures(name, "instant", how, seeds))
-                show(rows[-1])
+        for seed in range(seeds):
+            for sharing, balancing in todo:
+                row: Row = {"set": name, "sharing": sharing, "balancing": balancing, "seed": seed}
+                row |= {"steps": load(name).steps}
+                if kept.of(row) in done:
+                    continue
+                began = time.process_time()
+                row["accuracy"] = run(name, sharing, balancing, seed)
+                row |= {"processor_seconds": round(time.process_time() - began, 1)} | facts()
+                rows.append(kept.add(row))
+                said = " ".join(f"{task} {100 * value:.2f}" for task, value in row["accuracy"].items())
+                print(f"{name:<14}{sharing:<14}{balancing:<15}{seed:>2}  {said}", flush=True)
+    print("\n" + table(rows))
+    if options.write and not options.quick:
+        put(PAGE, table(rows), begin=BEGIN, end=END)
     if options.json:
-        print(json.dumps({"rows": rows, "seeds": seeds, "seconds": time.perf_counter() - started}))
+        print(json.dumps({"rows": figures(rows), "seeds": seeds, "seconds": time.perf_counter() - started}))
     return 0
 
 
