@@ -265,8 +265,8 @@ def test_where_nothing_can_be_learned_the_page_says_why(page, shared_server, pro
 
 
 def test_choices_that_do_not_go_together_are_told_beside_the_button(page, shared_server, project):
-    project("together", n=40, labelled=12)
-    open_train(page, shared_server, "together")
+    project("unsuited", n=40, labelled=12)
+    open_train(page, shared_server, "unsuited")
     start = page.get_by_role("button", name="Start", exact=True)
     expect(start).to_be_enabled()
     page.get_by_text("Warm start and transfer").click()

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import TimeoutError as Unseen
 from playwright.sync_api import expect
 
+from sslcore.features.cache import FeatureCache
 from sslcore.store import LabelState, Store
 from sslcore.workbench.palette import class_hotkeys
 from tests.browser.conftest import wait_idle, wait_until
@@ -113,6 +114,8 @@ class Journey:
         wait_idle(self.page)
 
     def train(self):
+        features = FeatureCache(self.store.folder)
+        wait_until(lambda: features.is_complete("pixels", ITEMS), seconds=120, what="features to learn from")
         self.open("train")
         self.choose("Tasks to learn together", "colour")
         self.page.keyboard.press("Escape")
