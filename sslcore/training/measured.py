@@ -73,8 +73,9 @@ class Score:
     Args:
         ground: Name of the set.
         approach: "plain" (labels alone, random weights), "consistency" (unlabelled items too), "warm" (a warm
-            start first), "student" (distilled), "pretrained", "features" (a small network on frozen ones),
-            "finetuned" and "contrastive" (a transformer on raw texts), "generative", "instant".
+            start first), "student" (distilled, its teacher listens as by default), "unheard" (a student whose
+            teacher does not: beside the other, never proposed), "pretrained", "features" (a small network on
+            frozen ones), "finetuned" and "contrastive" (a transformer on raw texts), "generative", "instant".
         method: Name of the method.
         per_class: Labels a class.
         accuracy: Per cent of the items without a label.
@@ -114,6 +115,7 @@ IMAGE_WAYS = {
     "autoencoder": "warm",
     "simclr": "warm",
     "vicreg": "warm",
+    "distilled, teacher does not listen": "unheard",
     "distilled": "student",
     "frozen": "features",
     "linear probe": "pretrained",

@@ -13,7 +13,7 @@ from sslcore.errors import RecipeError
 from sslcore.quality.expected_gain import Gain
 from sslcore.quality.intervals import Interval
 from sslcore.store import NewItem, NewLabel, Store
-from sslcore.training.advice import counsel
+from sslcore.training.advice import APPROACHES, counsel
 from sslcore.training.evidence import finding
 from sslcore.training.measured import INSTANT, SETS, WRITTEN, Score, scores
 from sslcore.training.proposal import Situation, TaskFacts
@@ -114,6 +114,17 @@ def test_the_tables_of_other_pages_are_read_too_and_their_best_is_taken_over(tmp
     assert (first.key, first.method, first.fusion) == ("pretrained", "fixmatch", {"transfer": "lora"})
     assert "(lora, fixmatch) reached 80 %, the instant loop 65 %" in first.reasons[-1].text
     Recipe.parse(first.recipe())
+
+
+def test_a_teacher_that_does_not_listen_is_no_figure_of_the_usual_student(tmp_path):
+    lines = "| distilled from the instant loop | 0.500 | 0.834 ± 0.010 |\n"
+    lines += "| distilled, teacher does not listen | 0.550 | 0.900 (1 draw) |\n"
+    (tmp_path / "transfer.md").write_text(TRANSFER + lines, encoding="utf-8")
+    held = scores(tmp_path)
+    unheard = [row for row in held if row.how == "distilled, teacher does not listen"]
+    assert [row.accuracy for row in unheard] == [pytest.approx(55.0), pytest.approx(90.0)]
+    assert finding(SIGNS.ground, 4, "student", held).score.accuracy == pytest.approx(83.4)
+    assert all(row.approach not in APPROACHES for row in unheard)
 
 
 def test_a_figure_counts_only_for_sets_like_it_and_about_as_many_labels():
