@@ -16,7 +16,8 @@ from sslcore.instant.tasks import KINDS
 from sslcore.store.facts import Run
 from sslcore.training.recipe import BACKBONE_KINDS
 from sslcore.workbench import Workbench
-from sslcore.workbench.train import FUSION, RAW
+from sslcore.workbench.titles import FUSION, recipe_title
+from sslcore.workbench.train import RAW
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -216,7 +217,8 @@ def train(args: argparse.Namespace) -> int:
         bench.wait_for_work(run_id)
     run = bench.store.runs.get(run_id)
     held = {"run": run.id, "status": run.status, "result": dict(run.result), "error": run.error}
-    text = f"Run {run.id} ({args.method}): {run.status}" + (f" — {run.error}" if run.error else "")
+    text = f"Run {run.id} ({recipe_title(run.recipe)}): {run.status}"
+    text += f" — {run.error}" if run.error else ""
     _print(args, held, text)
     return 1 if run.status == "failed" else 0
 

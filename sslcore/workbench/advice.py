@@ -33,7 +33,8 @@ from sslcore.workbench.later import PATIENCE, Answer
 from sslcore.workbench.prospects import LITTLE, Advice
 from sslcore.workbench.snapshot import CHOICE
 from sslcore.workbench.task_reports import TaskFigures
-from sslcore.workbench.train import FUSION, KIND, RAW, USUAL, RunCard
+from sslcore.workbench.titles import FUSION, USUAL
+from sslcore.workbench.train import KIND, RAW, RunCard
 
 if TYPE_CHECKING:
     from sslcore.workbench.bench import Workbench

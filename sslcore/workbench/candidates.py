@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sslcore.instant.loop import InstantResult
 from sslcore.instant.multiple import MultipleResult, best_cut
 from sslcore.instant.numeric import NumericResult
-from sslcore.jobs.kinds.ensemble import METHOD, trained_on
+from sslcore.jobs.kinds.ensemble import trained_on
 from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store import Run, Task
 from sslcore.task_metrics import set_scores
 from sslcore.workbench.adopted import prediction_file
 from sslcore.workbench.figures import numbers, sets
 from sslcore.workbench.snapshot import CHOICE, Snapshot
+from sslcore.workbench.titles import recipe_title
 
 if TYPE_CHECKING:
     from sslcore.workbench.bench import Workbench
@@ -142,7 +142,7 @@ class Candidates:
         saw_N = trained_on(self.store, run.recipe, task.id, run.labels_upto)
         return Candidate(
             f"run:{run.id}",
-            f"Run {run.id}: {_title(run.recipe)}",
+            f"Run {run.id}: {recipe_title(run.recipe)}",
             "run",
             np.zeros((len(said), 0)) if numeric else said,
             saw_N,
@@ -180,23 +180,3 @@ def _instant(snapshot: Snapshot) -> list[Candidate]:
             cut = said.threshold if isinstance(said, MultipleResult) else 0.5
             found.append(Candidate(key, title, key, proba_NC, saw_N, labels, cut=cut))
     return found
-
-
-def ensemble_title(recipe: Mapping[str, Any]) -> str:
-    """How an ensemble is called: by what it is made of.
-
-    >>> ensemble_title({"members": [{"key": "run:3"}, {"key": "run:5"}, {"key": "instant"}]})
-    'Ensemble of run 3, run 5 and instant'
-    """
-    parts = [str(member["key"]).replace("run:", "run ") for member in recipe.get("members", ())]
-    return f"Ensemble of {', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "Ensemble"
-
-
-def _title(recipe: Mapping[str, Any]) -> str:
-    from sslcore import choices
-
-    if recipe.get("method") == METHOD:
-        return ensemble_title(recipe)
-    name = str(recipe.get("method", "?"))
-    titles = {entry["name"]: entry["title"] for entry in choices.methods()}
-    return titles.get(name, name)

@@ -13,10 +13,11 @@ from typing import Any
 from sslcore.errors import RecipeError
 from sslcore.jobs.kinds.ensemble import METHOD
 from sslcore.store import Run, Task
-from sslcore.workbench.candidates import Candidate, ensemble_title
+from sslcore.workbench.candidates import Candidate
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.live import MOST_VIEWS
 from sslcore.workbench.snapshot import CHOICE
+from sslcore.workbench.titles import ensemble_title
 from sslcore.workbench.train import LIVE, RunCard, run_card
 
 KIND = "ensemble"

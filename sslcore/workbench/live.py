@@ -26,6 +26,7 @@ from sslcore.store.fold import TaskState
 from sslcore.workbench.adopted import adopted_numbers, adopted_sets, prediction_file
 from sslcore.workbench.figures import ENOUGH_AUDIT, answer_report, choice_figure, figure_of, positions
 from sslcore.workbench.snapshot import CHOICE, Figure, Follow, Snapshot
+from sslcore.workbench.titles import recipe_title
 
 if TYPE_CHECKING:
     from sslcore.instant.loop import InstantResult
@@ -329,8 +330,8 @@ class Live:
         if adopted is not None:
             proba_NC, answer = self._adopted(adopted, state, loop)
             if proba_NC is not None or answer is not None:
-                method = self.store.runs.get(adopted).recipe.get("method", "run")
-                follows = Follow("run", f"run {adopted} ({method})", "adopted by you", run_id=adopted)
+                title = recipe_title(self.store.runs.get(adopted).recipe)
+                follows = Follow("run", f"run {adopted} ({title})", "adopted by you", run_id=adopted)
                 return proba_NC, answer, follows
         if result is None or view is None or not _learnt(result):
             return None, loop, Follow("none", "no predictions yet")

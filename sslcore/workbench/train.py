@@ -22,10 +22,11 @@ from sslcore.jobs.errands import ALWAYS
 from sslcore.store import Run, Task
 from sslcore.workbench import kinds
 from sslcore.workbench.adoption import Adoption, advised, duel
-from sslcore.workbench.candidates import PREDICTS, ensemble_title
+from sslcore.workbench.candidates import PREDICTS
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.foresight import Foresight
 from sslcore.workbench.refusals import refuse_task
+from sslcore.workbench.titles import FUSION, USUAL, recipe_title
 
 if TYPE_CHECKING:
     from sslcore.training.recipe import Recipe
@@ -44,12 +45,8 @@ ADOPTION_SECONDS = 5.0
 LIVE = ("queued", "running")
 PICTURE = re.compile(r"[a-z0-9_]+-[0-9]{8}")
 """Names of the pictures that a run draws: what, and at which step."""
-FUSION = ("warm_start", "transfer", "sharing", "balancing")
-"""The choices of a recipe beside its method, each a family of :func:`sslcore.choices.methods`."""
 SEVERAL = ("sharing", "balancing")
 """Those that matter only where several tasks are learned together."""
-USUAL = {"warm_start": "none", "transfer": "finetune", "sharing": "hard", "balancing": "fixed"}
-"""What a recipe takes where nothing else is chosen."""
 
 
 @dataclass(frozen=True)
@@ -164,11 +161,8 @@ class TrainDesk(Desk):
         step = f"{shared['batch']} labelled items a step"
         if encoder == RAW:
             step = "the rest by " + ("the network" if self.bench.modality == "text" else "a measurement")
-        per_class = labelled / max(classes, 1)
-        reason = (
-            f"Sized to {items:,} items and {labelled:,} labels (about {per_class:.0f} a class): "
-            f"{shared['minutes']:g} min, {step}."
-        )
+        each = f" (about {labelled / classes:.0f} a class)" if classes else ""
+        reason = f"Sized to {items:,} items and {labelled:,} labels{each}: {shared['minutes']:g} min, {step}."
         if self.bench.modality == "text" and encoder != RAW:
             reason += (
                 f" Learns from the features of {encoder!r}: on few labels a small network on these gets "
@@ -334,7 +328,12 @@ class TrainDesk(Desk):
         found = {candidate.key: candidate for candidate in self.bench.compare.candidates(task)}
         run = found.get(f"run:{run_id}")
         if run is None:
-            raise StoreError(f"Run {run_id} has no predictions for the task {task.name!r}.")
+            learned = self.bench.store.runs.get(run_id).recipe.get("tasks") or []
+            instead = f" It learned {', '.join(map(repr, learned))}." if learned else ""
+            raise StoreError(
+                f"Run {run_id} has no predictions for the task {task.name!r}.{instead} Choose another run, "
+                "or the run's own task in the side bar."
+            )
         instant, head = found.get("instant"), found.get("head")
         held = None if instant is None else duel(self.bench.compare, task, run, instant)
         advice, reason = advised(run.fits(self.snapshot(task)), task.kind, held)
@@ -429,14 +428,10 @@ class TrainDesk(Desk):
 
     def _card(self, run: Run, live: Sequence[Run], adopted: Mapping[int, list[str]]) -> RunCard:
         method = str(run.recipe.get("method", "?"))
-        titles = {entry["name"]: entry["title"] for entry in choices.methods()}
-        beside = [str(run.recipe.get(part)) for part in FUSION]
-        named = [method, *(held for held in beside if held not in (*USUAL.values(), "None"))]
-        title = ", ".join(titles.get(name, name) for name in named)
         card = run_card(
             run,
             live,
-            title=ensemble_title(run.recipe) if "members" in run.recipe else title,
+            title=recipe_title(run.recipe),
             method=method,
             tasks=tuple(run.recipe.get("tasks", ())),
         )

@@ -67,7 +67,7 @@ def test_adopted_sets_are_followed_and_given_back(digits, tmp_path):
         for row in range(100, 170)
     )
     told = json.loads(json.dumps(digits.status(), allow_nan=False))["tasks"][1]
-    assert told["audit"]["model"] == f"run {run_id} (supervised)"
+    assert told["audit"]["model"] == f"run {run_id} (Supervised network)"
     digits.train.follow_instant(task)
     assert digits.snapshot(task).follows.kind == "instant"
     assert digits.snapshot(task).answer is digits.snapshot(task).loop_answer

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sslcore.workbench.candidates import columns, ensemble_title, scores
+from sslcore.workbench.candidates import columns, scores
+from sslcore.workbench.titles import ensemble_title, recipe_title
 from tests.many_tasks import answer, make_digits, make_reviews, truth_of
 from tests.workbench.runs import finish_with, number_guess, set_proba
 
@@ -67,3 +68,6 @@ def test_numbers_are_numbers_and_score_by_how_far_they_are_off(open_bench):
 def test_classes_that_came_later_get_nothing():
     assert columns(np.full((2, 2), 0.5), 3).tolist() == [[0.5, 0.5, 0.0]] * 2
     assert ensemble_title({"members": []}) == "Ensemble"
+    every = {"method": "fixmatch", "warm_start": "simclr", "transfer": "distil", "balancing": "fixed"}
+    assert recipe_title(every) == "FixMatch, SimCLR, Distillation from a teacher"
+    assert recipe_title({"method": "gone"}) == "gone", "a method of an older version keeps its name"

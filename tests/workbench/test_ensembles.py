@@ -145,7 +145,7 @@ def test_it_is_adopted_and_the_former_taken_back(bench):
     bench.train.adopt(task, done.id)
     snapshot = bench.snapshot(task)
     assert snapshot.follows.run_id == done.id
-    assert snapshot.follows.title == f"run {done.id} (ensemble)"
+    assert snapshot.follows.title == f"run {done.id} (Ensemble of run 1, run 2 and instant)"
     assert (snapshot.prediction_N == proba(bench, done.id).argmax(axis=1)).all()
     assert snapshot.figure.accuracy.value == pytest.approx(done.result["audit_accuracy"])
     assert bench.train.run(done.id).title == "Ensemble of run 1, run 2 and instant"
