@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages import shell
+from pages.components.charts import short
 from pages.components.practice import practice_line
 from pages.components.words import duration, percent, plain, plural
 from sslcore.errors import LabelloomError
-from sslcore.formats import FORMATS, Inspection
+from sslcore.formats import FORMATS, Inspection, TaskColumn
 from sslcore.media import thumbnail
 from sslcore.store import Task, projects
 from sslcore.workbench import Workbench
@@ -52,11 +54,8 @@ def overview(workbench: Workbench) -> None:
     columns = st.columns([1, 1, 1, 1, 1.4], vertical_alignment="center")
     columns[0].metric("Items", f"{held.items:,}", help="Each is one image or one text.")
     columns[1].metric(
-        "Labelled",
+        f"Labelled ({percent(labelled / held.items, 0)})",
         f"{labelled:,}",
-        percent(labelled / held.items) if held.items else None,
-        delta_color="off",
-        delta_arrow="off",
         help="By people, in bulk, or with the import; for the first task.",
     )
     audit = held.tasks[0].audit if held.tasks else 0
@@ -166,20 +165,24 @@ def task_chart(held: desk.TaskOverview) -> None:
     """How the labels of a task spread over its classes, people's and the machine's."""
     st.markdown(f"##### {plain(held.task.name)}")
     notes = [KINDS[held.task.kind], f"{plural(held.labelled, 'item')} labelled"]
+    if held.scale is not None:
+        notes.append(f"from {held.scale.low:g} to {held.scale.high:g}")
     for count, word in ((held.skipped, "skipped"), (held.flagged, "flagged"), (held.rejected, "rejected")):
         if count:
             notes.append(f"{count:,} {word}")
     st.caption(" · ".join(notes))
     shown = sorted(held.classes, key=lambda c: -(c.by_people + c.by_bulk + c.imported + c.predicted))[:30]
-    if not shown or held.task.kind not in ("single", "ordinal"):
+    if not shown:
         return
-    names = [_short(c.name) for c in shown]
+    if not any(c.by_people + c.by_bulk + c.imported + c.predicted for c in shown):
+        return
+    names = [short(c.name, 40) for c in shown]
     chart = go.Figure()
     parts = (
         ("by people", [c.by_people for c in shown], 1.0, ""),
         ("imported", [c.imported for c in shown], 0.7, "/"),
         ("in bulk", [c.by_bulk for c in shown], 0.5, "x"),
-        ("machine's guess", [c.predicted for c in shown], 0.22, ""),
+        ("machine's guess", [c.predicted for c in shown], 0.32, ""),
     )
     colours = [class_colour(held.task.classes[c.position], len(held.task.classes)) for c in shown]
     for word, counts, opacity, pattern in parts:
@@ -188,6 +191,7 @@ def task_chart(held: desk.TaskOverview) -> None:
                 y=list(range(len(shown))),
                 x=counts,
                 name=word,
+                showlegend=True,  # also where all labels have one source: what the pattern means
                 orientation="h",
                 marker={"color": colours, "opacity": opacity, "pattern": {"shape": pattern}},
                 customdata=names,
@@ -195,11 +199,11 @@ def task_chart(held: desk.TaskOverview) -> None:
             )
     chart.update_layout(
         barmode="stack",
-        height=90 + 26 * len(shown),
+        height=110 + 26 * len(shown),
         margin={"l": 0, "r": 8, "t": 8, "b": 8},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         yaxis={"tickvals": list(range(len(shown))), "ticktext": names, "autorange": "reversed"},
-        xaxis={"title": None, "tickformat": ",d"},
+        xaxis={"title": "items", "tickformat": ",d"},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )
@@ -411,20 +415,50 @@ def column_parts(source: str, seen: Inspection) -> dict[str, Any]:
             default=[task.column for task in mapping.tasks],
             key=f"tasks:{source}",
         )
-    chosen = (text, path, identity, split, tasks)
-    guessed = (mapping.text, mapping.path, mapping.id, mapping.split, [t.column for t in mapping.tasks])
+        by_column = {task.column: task for task in mapping.tasks}
+        told = [task_kind(by_column.get(name, TaskColumn(name, name)), source) for name in tasks]
+    chosen = (text, path, identity, split, told)
+    guessed = (mapping.text, mapping.path, mapping.id, mapping.split, list(mapping.tasks))
     if chosen == guessed:
         return {}
-    by_column = {task.column: task for task in mapping.tasks}
     more = mapping.more_text if text == mapping.text else ()
     return {
         "text": text,
         "path": path,
         "id": identity,
         "split": split,
-        "tasks": [by_column.get(name, name) for name in tasks],
+        "tasks": told,
         "more_text": list(more),
     }
+
+
+def task_kind(guessed: TaskColumn, source: str) -> TaskColumn:
+    """What kind of answer a column of labels holds, and what stands between several classes."""
+    key = f"{guessed.column}:{source}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox(
+            f"“{plain(guessed.column)}” holds",
+            list(KINDS),
+            index=list(KINDS).index(guessed.kind),
+            format_func=lambda name: f"{KINDS[name]} ({name})",
+            key=f"kind:{key}",
+            width=320,
+        )
+        separator = guessed.separator
+        if kind == "multiple":
+            signs = [None, "|", ";", ",", *([separator] if separator not in (None, "|", ";", ",") else [])]
+            separator = st.selectbox(
+                "Between the classes stands",
+                signs,
+                index=signs.index(separator),
+                format_func=lambda sign: "nothing: each cell is a list" if sign is None else sign,
+                key=f"separator:{key}",
+                width=240,
+            )
+    unlabelled = guessed.unlabelled if kind == guessed.kind else ()
+    return replace(
+        guessed, kind=kind, separator=separator if kind == "multiple" else None, unlabelled=unlabelled
+    )
 
 
 def sample_pictures(seen: Inspection) -> None:

@@ -22,11 +22,13 @@ def percent(value: float | None, digits: int = 1) -> str:
 def duration(seconds: float | None) -> str:
     """A length of time in its largest fitting unit.
 
-    >>> duration(4.2), duration(75), duration(4000)
-    ('4 s', '75 s', '67 min')
+    >>> duration(0.2), duration(4.2), duration(75), duration(4000)
+    ('under 1 s', '4 s', '75 s', '67 min')
     """
     if seconds is None or not math.isfinite(seconds):
         return "–"
+    if seconds < 0.95:
+        return "under 1 s"
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

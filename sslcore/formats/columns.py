@@ -46,6 +46,8 @@ PROVENANCE = (
 RESERVED = ("id", "path", "text", "split", "meta", *SERVICE_NAMES)
 UNLABELLED_NAMES = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled", "?")
 
+SEPARATORS = ("|", ";")
+
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+)([eE][+-]?\d+)?\Z")
 _INTEGER = re.compile(r"[+-]?\d+\Z")
 
@@ -114,7 +116,13 @@ def guess_mapping(
 
     side = [name for name in left if name.lower() in SIDE_NAMES]
     tasks = tuple(
-        TaskColumn(name, name, kind, unlabelled=_no_label_values(full[name], kind))
+        TaskColumn(
+            name,
+            name,
+            kind,
+            separator=separator_of(full[name]) if kind == "multiple" else None,
+            unlabelled=_no_label_values(full[name], kind),
+        )
         for name in left
         if name not in side and (kind := _task_kind(name, full[name], len(sample[name]))) is not None
     )
@@ -216,11 +224,33 @@ def _task_kind(name: str, cells: Cells, rows: int) -> Kind | None:
     distinct = len(set(strings))
     if sum(map(len, strings)) > 64 * len(strings):
         return None
+    if separator_of(cells) is not None:
+        return "multiple"
     if named:
         return "single"
     partly = len(strings) < rows  # as labels are; one value alone in a full column says nothing
     few = distinct <= max(2, min(200, len(strings) // (2 if partly else 4)))  # empty cells speak for labels
     return "single" if few and (partly or len(strings) >= 2) else None
+
+
+def separator_of(cells: Cells) -> str | None:
+    """The sign between several classes in one cell, where there is one: the parts must come again and again.
+
+    A comma is not looked for: it stands in names too.
+
+    >>> separator_of(["sport|music", "music", "sport", "music|sport", "sport|music"])
+    '|'
+    >>> separator_of(["red; green", "blue"]) is None
+    True
+    """
+    if not all(isinstance(cell, str) for cell in cells):
+        return None
+    for sign in SEPARATORS:
+        parts = [part.strip() for cell in cells if sign in cell for part in cell.split(sign)]
+        names = {*parts, *(cell.strip() for cell in cells if sign not in cell)}
+        if parts and len(parts) >= 2 * len(set(parts)) and len(names) <= max(2, len(cells) // 2):
+            return sign
+    return None
 
 
 def _no_label_values(cells: Cells, kind: Kind) -> tuple[str, ...]:
@@ -245,6 +275,11 @@ def _remarks(mapping: ColumnMapping, columns: Sequence[str]) -> list[str]:
     if not mapping.tasks:
         said.append("No column was recognised as labels: everything will be unlabelled.")
     for task in mapping.tasks:
+        if task.separator:
+            said.append(
+                f"In column {task.column!r}, {task.separator!r} stands between the classes of an item: "
+                "any number of them each."
+            )
         if task.unlabelled:
             values = ", ".join(map(repr, task.unlabelled))
             said.append(f"In column {task.column!r}, {values} is taken as 'no label'.")

@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +20,7 @@ from sslcore.store import Store, Task, home, project_folder, projects
 from sslcore.store.facts import Run
 from sslcore.store.fold import SOURCE_CODE
 from sslcore.workbench.desk import Desk
+from sslcore.workbench.kinds import Scale, scale
 from sslcore.workbench.palette import RESERVED_KEYS
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class TaskOverview:
     rejected: int
     classes: tuple[ClassCount, ...]
     predicted: bool
+    scale: Scale | None = None  # of numbers: what was given so far
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,12 @@ class DataDesk(Desk):
         snapshot = self.snapshot(task)
         state, size = snapshot.state, len(snapshot.task.classes)
 
-        def per_class(code: int | None) -> Any:
-            rows = state.labelled_N & (state.label_N >= 0)
-            rows &= (state.source_N == code) if code is not None else True
-            return np.bincount(state.label_N[rows], minlength=size)
+        def per_class(code: int) -> Any:
+            rows_N = state.labelled_N & (state.source_N == code)
+            if snapshot.multiple:
+                given = [position for row in np.flatnonzero(rows_N) for position in state.value[int(row)]]
+                return np.bincount(np.array(given, dtype=np.int64), minlength=size)
+            return np.bincount(state.label_N[rows_N & (state.label_N >= 0)], minlength=size)
 
         human, bulk = per_class(SOURCE_CODE["human"]), per_class(SOURCE_CODE["bulk"])
         imported = per_class(SOURCE_CODE["imported"])
@@ -152,6 +156,7 @@ class DataDesk(Desk):
                 for info in snapshot.task.classes
             ),
             predicted=snapshot.proba_NC is not None,
+            scale=scale(snapshot),
         )
 
     def add_task(self, name: str, *, kind: str, class_names: str) -> Task:
@@ -317,6 +322,14 @@ def look(
         return seen
     _check_columns(mapping, seen)
     whole = ColumnMapping.from_dict({**seen.mapping.as_dict(), "more_text": (), **mapping})
+    signs = {task.column: task.separator for task in seen.mapping.tasks}
+    told = tuple(
+        replace(task, separator=signs.get(task.column))
+        if task.kind == "multiple" and task.separator is None
+        else task
+        for task in whole.tasks
+    )
+    whole = replace(whole, tasks=told)
     return preview(source, format=format, options={**(options or {}), "mapping": whole})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError as Unseen
 
 from sslcore.store import Store
 from tests.browser.harness import make_text_project, wait_idle, wait_until
@@ -55,6 +57,43 @@ def test_an_upload_with_odd_names_and_missing_labels(shared_server: Any, page: A
     assert store.tasks()[0].class_names == ["<script>x</script>", "=1+1"]
     assert sorted(store.texts())[0] == "=1+1"
     store.close()
+
+
+def test_columns_of_sets_and_of_numbers(shared_server: Any, page: Any, tmp_path: Path) -> None:
+    make_text_project(shared_server.home, "data-elsewhere-3", n=8, features=False).close()
+    tags = ("red, blue", "red", "blue, green", "green", "red, green")
+    rows = [f'some words of number {i},"{tags[i % 5]}",{i + 0.5}' for i in range(40)]
+    table = tmp_path / "sets.csv"
+    table.write_text("\n".join(["text,tags,length", *rows]))
+    _open(shared_server, page, "data-elsewhere-3")
+    _by_path(page, str(table))
+    page.get_by_text("40 texts", exact=True).wait_for()
+    page.get_by_text("What the columns mean").click()
+    _choose(page, "“tags” holds", "any number of classes each (multiple)")
+    _choose(page, "Between the classes stands", ",")
+    _import(page, "data-sets")
+    page.get_by_text("Imported 40 items").wait_for(timeout=30_000)
+    store = Store(shared_server.home / "data-sets")
+    kinds = {task.name: (task.kind, task.class_names) for task in store.tasks()}
+    assert kinds == {"tags": ("multiple", ["blue", "green", "red"]), "length": ("numeric", [])}
+    page.get_by_text("a number each · 40 items labelled · from 0.5 to 39.5").wait_for()
+    store.close()
+
+
+def _choose(page: Any, label: str, option: str) -> None:
+    box = page.get_by_role("combobox", name=label, exact=True)
+    wanted = page.get_by_role("option", name=option, exact=True)
+
+    def opened() -> bool:  # a page that is drawn anew closes the list
+        box.click()
+        with contextlib.suppress(Unseen):
+            wanted.wait_for(timeout=2_000)
+        return bool(wanted.is_visible())
+
+    wait_idle(page)
+    wait_until(opened, what=f"{label} offers {option}")
+    wanted.click()
+    wait_idle(page)
 
 
 def test_what_cannot_be_read_is_said(shared_server: Any, page: Any, tmp_path: Path) -> None:

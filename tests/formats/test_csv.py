@@ -160,13 +160,14 @@ def test_columns_are_guessed_by_name_and_by_content(tmp_path):
     mapping = Csv().inspect(path, None).mapping
     assert (mapping.text, mapping.id, mapping.split) == ("note", "uuid", "split")
     assert {t.column: t.kind for t in mapping.tasks} == {
-        "kind": "single", "score": "numeric", "stars": "single", "tags": "single"
+        "kind": "single", "score": "numeric", "stars": "single", "tags": "multiple"
     }  # fmt: skip
     assert mapping.meta == ("url",)
     first = read(path)[1]
-    assert (first.split, first.labels["tags"], first.labels["stars"]) == ("validation", "red|blue", "1")
-    several = ColumnMapping(text="note", tasks=(TaskColumn("tags", "tags", "multiple", "|"),))
-    assert read(path, several)[1].labels == {"tags": ("red", "blue")}
+    assert (first.split, first.labels["tags"], first.labels["stars"]) == ("validation", ("red", "blue"), "1")
+    assert any("'|' stands between" in said for said in Csv().inspect(path, None).warnings)
+    one = ColumnMapping(text="note", tasks=(TaskColumn("tags", "tags"),))
+    assert read(path, one)[1].labels == {"tags": "red|blue"}
 
 
 def test_minus_one_among_counting_numbers_is_no_label(tmp_path):
