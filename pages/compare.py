@@ -227,10 +227,7 @@ def page(bench: Workbench, task: Task) -> None:
         st.error(plain(error))
         return
     if not found:
-        st.info(
-            "There is no model to compare yet. Label a few items on the Label page: the instant loop starts "
-            "with the first labels, as soon as features are computed."
-        )
+        st.info(f"There is no model to compare yet. {shell.no_model_yet(bench, task)}")
         if st.button("Go to Label", type="primary"):
             st.switch_page("label.py")
         return

@@ -408,8 +408,8 @@ def nothing(wanted: ReviewFilter) -> None:
     snapshot = workbench.snapshot(task)
     if wanted.show == "machine" and not desk.predicts(snapshot):
         st.info(
-            "The machine suggests nothing yet. Label a few items of different classes on the Label page; "
-            "its suggestions then appear here after every label."
+            f"The machine suggests nothing yet. {shell.no_model_yet(workbench, task)} Its suggestions then "
+            "appear here."
         )
     elif wanted == ReviewFilter(sort=wanted.sort) and bool(snapshot.state.labelled_N.all()):
         st.success("Every item has a label. Export takes them home; “Disagree” shows the doubtful ones.")

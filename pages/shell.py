@@ -71,6 +71,20 @@ def task(workbench: Workbench) -> Task:
     return by_name.get(str(chosen), tasks[0])
 
 
+def no_model_yet(workbench: Workbench, task: Task) -> str:
+    """Why the machine says nothing yet, and what to do: label, or wait for the features."""
+    labelled = workbench.snapshot(task).state.labelled_N.any()
+    under_way = any(row["status"] in ("waiting", "queued", "running") for row in workbench.encoder_progress())
+    if labelled and under_way:
+        return (
+            "Labels are there; the features that a first model needs are still being computed. "
+            "It follows by itself."
+        )
+    if task.kind == "numeric":
+        return "Give a few numbers on the Label page."
+    return "Label a few items of different classes on the Label page."
+
+
 def style() -> None:
     """Less air than Streamlit's own: what is worked with should be in view without scrolling."""
     st.html(
@@ -117,7 +131,8 @@ def standing(workbench: Workbench, current: Task | None) -> None:
         elif snapshot.figure.accuracy is not None:
             value, words = figure(snapshot.figure)
             what = "The rest" if labelled < items else "The machine alone"
-            st.caption(f"{what}: **{value}** right ({words})")
+            right = "with every class right" if current.kind == "multiple" else "right"
+            st.caption(f"{what}: **{value}** {right} ({words})")
     if workbench.live.error:
         st.warning(plain(workbench.live.error), icon="⚠️")
     live = workbench.store.runs.list(status=("queued", "running"))

@@ -37,9 +37,9 @@ STYLE = (
 
 
 SETS_AND_NUMBERS = (
-    "Nothing is proposed: all that was measured is of one class an item. Every method learns sets and "
-    "numbers in the same way, from their labels; one that uses unlabelled items also from what a weak view "
-    "says of them."
+    "Nothing is proposed: what was measured so far is about one class an item. Choose a method below: each "
+    "learns sets and numbers from their labels, and one that uses unlabelled items also from its own "
+    "answers to them."
 )
 
 
@@ -49,19 +49,22 @@ def advice(bench: Workbench, tasks: Sequence[str]) -> None:
     with st.container(key="advice"):
         with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
             heading = st.container(width="content")
+            proposes = any(bench.store.task(name).kind in CHOICE for name in tasks)
             with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
-                minutes = st.number_input(
-                    "Minutes a run",
-                    min_value=0.1,
-                    max_value=10_000.0,
-                    value=None,
-                    placeholder="automatic",
-                    format="%g",
-                    step=1.0,
-                    width=170,
-                    key=f"advice:minutes:{bench.project}",
-                    help="Time budget of each proposal; empty: what suits it.",
-                )
+                minutes = None
+                if proposes:
+                    minutes = st.number_input(
+                        "Minutes a run",
+                        min_value=0.1,
+                        max_value=10_000.0,
+                        value=None,
+                        placeholder="automatic",
+                        format="%g",
+                        step=1.0,
+                        width=170,
+                        key=f"advice:minutes:{bench.project}",
+                        help="Time budget of each proposal; empty: what suits it.",
+                    )
                 label, every = st.empty(), st.empty()
         try:
             given = bench.advice.counsel(tasks, minutes=minutes)
@@ -70,8 +73,10 @@ def advice(bench: Workbench, tasks: Sequence[str]) -> None:
             return
         with heading:
             st.markdown(f"**Which one?** {_to_beat(given, bench, tasks)}")
-            if not any(bench.store.task(name).kind in CHOICE for name in tasks):
+            if not proposes:
                 st.caption(SETS_AND_NUMBERS)
+            if not proposes:  # that labels come first was measured of one class an item too
+                return
         _labels_first(bench, given, tasks)
         if given.labels_first is not None and label.button("Label", key="advice:label"):
             st.switch_page("label.py")
@@ -205,8 +210,13 @@ def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int
 def _reason(reason: Reason) -> str:
     """A reason with the place of its figure; what was not measured is greyed."""
     if reason.source:
-        return f"{plain(reason.text)} :gray[{plain(_where(reason.source))}]"
+        return f"{_kept(plain(reason.text))} :gray[{plain(_where(reason.source))}]"
     return f":gray[{plain(reason.text)}]" if reason.text.endswith(f"{NOT_MEASURED}.") else plain(reason.text)
+
+
+def _kept(text: str) -> str:
+    """Text whose percent signs stay on the line of their number."""
+    return text.replace(" %", "\u00a0%")
 
 
 def _choices(proposal: Proposal) -> str:
@@ -225,7 +235,8 @@ def _choices(proposal: Proposal) -> str:
 
 
 def _where(source: str) -> str:
-    return f"({source.removeprefix('docs/')})"
+    """Where a figure stands: a page of the docs, or the trials that the library's own settings come from."""
+    return f"({source.removeprefix('docs/')})" if source.startswith("docs/") else "(the library's own trials)"
 
 
 def _about(minutes: float) -> str:

@@ -82,7 +82,10 @@ def _dots(rows: Sequence[tuple[str, bool, Mapping[str, Interval]]], measure: str
         low = min((interval.low for interval in held), default=0.0)
         picture.update_xaxes(tickformat=".0%", range=[max(0.0, low - 0.03), 1.01])
     else:  # an error: to be read from nothing on
-        picture.update_xaxes(range=[0, 1.05 * max((interval.high for interval in held), default=1.0)])
+        title = f"{TITLES[measure][:1].lower()}{TITLES[measure][1:]}, in the numbers' unit (less is better)"
+        picture.update_xaxes(
+            title=title, range=[0, 1.05 * max((interval.high for interval in held), default=1.0)]
+        )
     return picture
 
 

@@ -26,6 +26,7 @@ PANELS: tuple[dict[str, Any], ...] = (
     },
     {
         "title": "Accuracy",
+        "single": True,
         "help": "Audit: a random sample that is never trained on, shaded its 90 % interval. Key: hidden "
         "answers of a catalogue set, on items that nobody labelled; shown, never used for a decision.",
         "words": [
@@ -126,6 +127,7 @@ PANELS: tuple[dict[str, Any], ...] = (
     },
     {
         "title": "Steadiness",
+        "single": True,
         "help": "Flips: how much of a fixed sample of unlabelled items got another answer since the last "
         "evaluation. Calibration error: how far confidence and accuracy are apart on the audit split, on "
         "average over 15 bins.",
@@ -154,6 +156,7 @@ PANELS: tuple[dict[str, Any], ...] = (
     },
     {
         "title": "Balance",
+        "single": True,
         "help": "How many times as often as the labels say the most favoured class is given. "
         "Above 3 on three evaluations in a row the run has collapsed on one class.",
         "words": ["The most favoured class is given {largest_class_over_prior} times as often as labelled."],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from pages import shell
 from pages.components import charts, combining
 from pages.components.rough import rough_figures
 from pages.components.words import percent, plain, plural
@@ -51,7 +52,7 @@ def compare_answers(bench: Workbench, task: Task) -> None:
         st.error(plain(error))
         return
     if not places:
-        st.info("There is no model to compare yet. Give a few answers on the Label page.")
+        st.info(f"There is no model to compare yet. {shell.no_model_yet(bench, task)}")
         if st.button("Go to Label", type="primary"):
             st.switch_page("label.py")
         return
@@ -118,7 +119,7 @@ def _details(bench: Workbench, task: Task, found: Sequence[TaskFigures]) -> None
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.markdown(f"**{words}**", width="content")
         key = st.selectbox(
-            "Model", list(titles), format_func=titles.__getitem__, key="figures:model", width=340
+            "Model", list(titles), format_func=titles.__getitem__, key=f"figures:model:{task.id}", width=340
         )
     held = measured[key]
     if task.kind == "multiple":
@@ -135,7 +136,7 @@ def _by_class(held: TaskFigures) -> None:
             "Precision": charts.told(row.precision) if row.predicted else "–",
             "Recall": charts.told(row.recall) if row.support else "–",
             "Items that have it": row.support,
-            "Said of": row.predicted,
+            "Items it is said of": row.predicted,
         }
         for row in held.per_class
     ]

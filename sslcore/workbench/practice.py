@@ -49,7 +49,7 @@ class PracticeDesk(Desk):
         improved = bool(done) and self._improved(min(run.labels_upto or 0 for run in done))
         return (
             Step("prepare", self._prepared(), "add items, name the classes, wait for features", "data.py"),
-            Step("define", bool(runs), "choose a recipe: three are proposed", "train.py"),
+            Step("define", bool(runs), "choose a recipe on Train", "train.py"),
             Step("train", bool(done), "wait for a run to finish" if runs else "start a run", "train.py"),
             Step("evaluate", needed == 0, f"{asked}: figures are rough until then", "label.py"),
             Step("look", self._looked(), "go over what the machine is least sure of", "review.py"),

@@ -299,9 +299,13 @@ class Board {
     const tasks = [...new Set(lines.map((line) => line.task).filter((task) => task !== null))];
     const end = (/** @type {string | undefined} */ name, /** @type {Line} */ line) =>
       name ? lines.find((other) => other.name === name && other.task === line.task)?.y : undefined;
+    const measured = lines.some((line) => line.name.startsWith('audit_'));
+    const others = measured && !lines.some((line) => line.name === 'audit_accuracy' || line.name === 'key_accuracy');
     this.data.panels.forEach((/** @type {any} */ panel, /** @type {number} */ p) => {
       if (panel.every) return this.plots[p].show(curves(lines));
-      const task = tasks[0] ?? null;
+      // of several tasks the first that has figures of this kind: a run may learn sets and numbers together
+      const own = lines.find((line) => line.task !== null && panel.series?.some((/** @type {any} */ wanted) => wanted.name === line.name));
+      const task = own?.task ?? tasks[0] ?? null;
       const last = (/** @type {string} */ name) => lines.find((line) => line.name === name && (line.task === task || line.task === null))?.y.at(-1);
       if (panel.bars) return this.plots[p].show(this.classes(lines, task));
       const series = panel.series.flatMap((/** @type {any} */ wanted, /** @type {number} */ c) =>
@@ -316,8 +320,8 @@ class Board {
         }));
       const words = spoken(panel.words ?? [], panel.percent, last);
       this.plots[p].show(series, words && tasks.length > 1 ? `${task}: ${words}` : words);
-      // a method without thresholds needs no empty chart of them
-      this.plots[p].element.hidden = panel.optional && series.length === 0;
+      // a method without thresholds needs no empty chart of them, sets and numbers none of one class an item
+      this.plots[p].element.hidden = series.length === 0 && (panel.optional || (panel.single && others));
     });
   }
 
