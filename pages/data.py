@@ -54,7 +54,7 @@ def overview(workbench: Workbench) -> None:
     columns = st.columns([1, 1, 1, 1, 1.4], vertical_alignment="center")
     columns[0].metric("Items", f"{held.items:,}", help="Each is one image or one text.")
     columns[1].metric(
-        f"Labelled ({percent(labelled / held.items, 0)})",
+        "Labelled",
         f"{labelled:,}",
         help="By people, in bulk, or with the import; for the first task.",
     )
@@ -164,7 +164,8 @@ def background(workbench: Workbench) -> None:
 def task_chart(held: desk.TaskOverview) -> None:
     """How the labels of a task spread over its classes, people's and the machine's."""
     st.markdown(f"##### {plain(held.task.name)}")
-    notes = [KINDS[held.task.kind], f"{plural(held.labelled, 'item')} labelled"]
+    share = percent(held.labelled / max(held.items, 1), 0)
+    notes = [KINDS[held.task.kind], f"{plural(held.labelled, 'item')} labelled ({share})"]
     if held.scale is not None:
         notes.append(f"from {held.scale.low:g} to {held.scale.high:g}")
     for count, word in ((held.skipped, "skipped"), (held.flagged, "flagged"), (held.rejected, "rejected")):

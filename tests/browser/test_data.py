@@ -76,7 +76,7 @@ def test_columns_of_sets_and_of_numbers(shared_server: Any, page: Any, tmp_path:
     store = Store(shared_server.home / "data-sets")
     kinds = {task.name: (task.kind, task.class_names) for task in store.tasks()}
     assert kinds == {"tags": ("multiple", ["blue", "green", "red"]), "length": ("numeric", [])}
-    page.get_by_text("a number each · 40 items labelled · from 0.5 to 39.5").wait_for()
+    page.get_by_text("a number each · 40 items labelled (100 %) · from 0.5 to 39.5").wait_for()
     store.close()
 
 
