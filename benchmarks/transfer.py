@@ -121,6 +121,13 @@ QUICK = {
     TAUGHT: Way(TINY, transfer("distil"), fixmatch=False),
     UNHEARD: Way(TINY, transfer("distil", rounds=1), fixmatch=False),
 }
+WAYS = {
+    "digits": QUICK,
+    "mnist-5k": DRAWINGS,
+    "fashion-mnist": DRAWINGS,
+    "sign-digits": IMAGES,
+    "ag-news": TEXTS,
+}
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,6 @@ class Found:
     raw: Row
     features: dict[str, Any]
     key_N: Any
-    ways: dict[str, Way]
 
     @property
     def classes(self) -> int:
@@ -147,14 +153,13 @@ def load(name: str) -> Found:
     held = sets.load(name)
     key_N = held.answer_N.astype(np.int64)
     if name == "ag-news":
-        return Found("text", {"text_N": headlines()}, held.features, key_N, TEXTS)
+        return Found("text", {"text_N": headlines()}, held.features, key_N)
     if name == "sign-digits":
-        return Found("image", {"image_NXHW": photographs()}, held.features, key_N, IMAGES)
+        return Found("image", {"image_NXHW": photographs()}, held.features, key_N)
     from sslcore.catalogue import load as load_catalogue
 
     image_NXHW = np.ascontiguousarray(load_catalogue(name, items=10_000).image_NHW[:, None])
-    ways = QUICK if name == "digits" else DRAWINGS
-    return Found("image", {"image_NXHW": image_NXHW}, held.features, key_N, ways)
+    return Found("image", {"image_NXHW": image_NXHW}, held.features, key_N)
 
 
 def headlines() -> list[str]:
@@ -208,24 +213,18 @@ def steps_for(found: Found, way: Way, method: str, label_N: Any, minutes: float)
     return max(30, timed.steps_in(minutes * 60 - timed.once))
 
 
-def cells(found: Found, wanted: list[str]) -> list[tuple[str, Way | None, str]]:
-    """The table's lines: name, recipe, method."""
+def cells(name: str, wanted: list[str]) -> list[tuple[str, Way | None, str]]:
+    """The lines of a set's table: name, recipe, method."""
     lines: list[tuple[str, Way | None, str]] = [(INSTANT, None, "instant")]
-    for name, way in found.ways.items():
-        lines.append((name, way, "supervised"))
+    for recipe, way in WAYS[name].items():
+        lines.append((recipe, way, "supervised"))
         if way.fixmatch:
-            lines.append((f"{name} + FixMatch", way, "fixmatch"))
+            lines.append((f"{recipe} + FixMatch", way, "fixmatch"))
     return [line for line in lines if any(part in line[0] for part in wanted)]
 
 
-def order(recipe: str) -> tuple[int, str]:
-    """Where a line stands in the table: as the ways are listed, each followed by its FixMatch."""
-    names = [INSTANT, *dict.fromkeys([*QUICK, *IMAGES, *DRAWINGS, *TEXTS])]
-    return names.index(recipe.removesuffix(" + FixMatch")), recipe
-
-
 def table(rows: list[Row]) -> str:
-    """Accuracy by recipe and labels a class, one table a set, in Markdown."""
+    """Accuracy by recipe and labels a class, one table a set, in Markdown; a dash for what did not run."""
     told: list[str] = []
     for name in dict.fromkeys(row["set"] for row in sorted(rows, key=lambda row: row["set"])):
         here = [row for row in rows if row["set"] == name]
@@ -234,13 +233,12 @@ def table(rows: list[Row]) -> str:
         told += [f"### {name}", "", about(here), ""]
         told += ["| recipe | " + " | ".join(f"{c} a class" for c in counts) + " |"]
         told += ["|---|" + "---|" * len(counts)]
-        recipes = sorted({row["recipe"] for row in here}, key=order)
-        for recipe in recipes:
-            cells = [
+        for recipe, _, _ in cells(name, [""]):
+            told_of = [
                 cell([r["accuracy"] for r in here if (r["recipe"], r["labels"]) == (recipe, count)], most)
                 for count in counts
             ]
-            told.append(f"| {recipe} | " + " | ".join(cells) + " |")
+            told.append(f"| {recipe} | " + " | ".join(told_of) + " |")
         told.append("")
     return "\n".join(told).rstrip("\n")
 
@@ -259,11 +257,14 @@ def cell(values: list[float], most: int) -> str:
 
 
 def about(rows: list[Row]) -> str:
-    """What a set's figures are of."""
+    """What a set's figures are of, and how well the budget was met."""
     draws = 1 + max(row["seed"] for row in rows)
+    spent = [row["seconds"] for row in rows if row["recipe"] != INSTANT and row["seconds"]]
+    took = f" ({min(spent):.0f} to {max(spent):.0f} s measured)" if spent else ""
     return (
-        f"{told_once(rows, 'minutes')} processor minutes a run, {draws} draw{'s' * (draws > 1)} of labels, "
-        f"{told_once(rows, 'machine')}; {told_once(rows, 'date')}, {told_once(rows, 'commit')}."
+        f"{told_once(rows, 'minutes')} processor minutes a run{took}, "
+        f"{draws} draw{'s' * (draws > 1)} of labels, {told_once(rows, 'machine')}; "
+        f"{told_once(rows, 'date')}, {told_once(rows, 'commit')}."
     )
 
 
@@ -300,7 +301,7 @@ def main() -> int:
     for seed in range(1 if options.quick else options.seeds):
         for name in here:
             found = load(name)
-            for recipe, way, method in cells(found, options.recipes.split(",")):
+            for recipe, way, method in cells(name, options.recipes.split(",")):
                 for count in counts:
                     row = {"set": name, "recipe": recipe, "labels": count, "seed": seed}
                     if kept.of(row | {"minutes": minutes}) in done:
