@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 
-from sslcore.errors import RecipeError
 from sslcore.models import InputSpec, TaskShape
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.trunks import probe
@@ -121,9 +120,3 @@ def test_pretrained_networks_fall_in_rate_by_floors():
         assert net.backbone.pretrained is True
     finally:
         type(net.backbone.first).pretrained = False
-
-
-def test_a_network_too_shallow_is_refused_with_the_reason():
-    tasks = [TaskShape(str(index), 2) for index in range(4)]
-    with pytest.raises(RecipeError, match="a part of the network for each task"):
-        built("hierarchical", "small_cnn", tasks)
