@@ -193,7 +193,7 @@ def test_the_time_budget_is_kept_and_several_tasks_are_balanced():
     assert all(proposal.fusion["balancing"] == "uncertainty" for proposal in two.proposals)
     alike = counsel(replace(NEWS, tasks=(task(40, 4), replace(task(90), name="b"))), held=WRITTEN)
     assert {proposal.fusion["balancing"] for proposal in alike.proposals} == {"fixed"}
-    assert "ple" in {proposal.fusion["sharing"] for proposal in alike.proposals}
+    assert "mmoe" in {proposal.fusion["sharing"] for proposal in alike.proposals}
     for proposal in alike.proposals:
         Recipe.parse(proposal.recipe())
 
