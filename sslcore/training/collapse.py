@@ -1,10 +1,11 @@
 """When a run has collapsed: seen in the run, not after it.
 
-Two signs. One class is given more than three times as often as the labels say, on three evaluations in a
-row. Or the audited accuracy is clearly below that of the supervised head: with probability .95 by McNemar's
-test in its Bayesian form (the items that one has right and the other wrong are draws of ``Beta(½ + wins,
-½ + losses)``), or by ``Beta(hits + ½, misses + ½)`` where only the head's accuracy is known. The first
-quarter of a run does not count: every network starts below the head and with a favourite class.
+Two signs. One class is given more than three times as often as the labels say, and to a tenth of all items
+more than that, on three evaluations in a row. Or the audited accuracy is clearly below that of the supervised
+head: with probability .95 by McNemar's test in its Bayesian form (the items that one has right and the other
+wrong are draws of ``Beta(½ + wins, ½ + losses)``), or by ``Beta(hits + ½, misses + ½)`` where only the head's
+accuracy is known. The first quarter of a run does not count: every network starts below the head and with a
+favourite class.
 """
 
 from __future__ import annotations
@@ -13,12 +14,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sslcore.shapes import BoolArray
+from sslcore.shapes import BoolArray, FloatArray
 
 OFTEN = 3.0  # times its prior
 IN_A_ROW = 3
 SURE = 0.95
+EXCESS = 0.1
+"""Share of all items that a class must be given beyond its prior: of 150 classes with two labels each some
+are given three times as often as labelled by chance alone, and the run is healthy."""
 SETTLED = 0.25  # share of the run before which nothing is called a collapse
+
+
+def dominance(share_C: FloatArray, prior_C: FloatArray) -> float:
+    """How many times its prior the most favoured class is given, of those that take more than chance gives.
+
+    Args:
+        share_C: How often each class is given.
+        prior_C: How often the labels say it should be.
+
+    >>> import numpy as np
+    >>> dominance(np.array([0.6, 0.4]), np.array([0.2, 0.8]))
+    3.0
+    >>> dominance(np.array([0.02, 0.98]), np.array([0.002, 0.998]))  # ten times, but of two in a hundred
+    0.0
+    """
+    far_C = share_C - prior_C >= EXCESS
+    return round(float((share_C[far_C] / prior_C[far_C]).max()), 6) if far_C.any() else 0.0
 
 
 def probability_below(right_A: BoolArray, head: BoolArray | float) -> float:
@@ -81,11 +102,11 @@ class Watch:
         tasks: Their names.
 
     >>> watch = Watch(["topic"])
-    >>> [watch.look("topic", step, 0.5, {"largest_class_over_prior": 4.0}) for step in (10, 20)]
+    >>> [watch.look("topic", step, 0.5, {"dominance": 4.0}) for step in (10, 20)]
     ['', '']
-    >>> watch.look("topic", 30, 0.5, {"largest_class_over_prior": 4.0})
+    >>> watch.look("topic", 30, 0.5, {"dominance": 4.0})
     "Collapsed on 'topic' from step 30 on: one class is given 4.0 times as often as the labels say."
-    >>> watch.collapsed("topic"), watch.look("topic", 40, 0.5, {"largest_class_over_prior": 1.0})
+    >>> watch.collapsed("topic"), watch.look("topic", 40, 0.5, {"dominance": 1.0})
     (True, "Recovered on 'topic' at step 40.")
     """
 
@@ -102,10 +123,10 @@ class Watch:
             task: The task's name.
             step: The step.
             done: Share of the run that is over.
-            figures: ``largest_class_over_prior`` and ``below_head``, where they are known.
+            figures: ``dominance`` and ``below_head``, where they are known.
         """
         held = self.signs[task]
-        held.over, held.below = figures.get("largest_class_over_prior", 0.0), figures.get("below_head")
+        held.over, held.below = figures.get("dominance", 0.0), figures.get("below_head")
         if done < SETTLED:
             return ""
         held.looks += 1

@@ -16,7 +16,7 @@ from sslcore.methods.base import Method
 from sslcore.quality.calibration import expected_calibration_error
 from sslcore.quality.intervals import proportion_interval
 from sslcore.shapes import BoolArray, FloatArray, IntArray
-from sslcore.training.collapse import probability_below
+from sslcore.training.collapse import dominance, probability_below
 from sslcore.training.data import TaskLabels
 from sslcore.training.tally import MOST_CLASSES
 
@@ -97,6 +97,7 @@ class Evaluation:
         figures += [
             ("largest_class_over_prior", float(over_C.max())),
             ("smallest_class_over_prior", float(over_C.min())),
+            ("dominance", dominance(share_C, prior_C)),
         ]
         figures += [(f"share/{label}", value) for label, value in _first(share_C)]
         if last_U is None:  # it stays as it is

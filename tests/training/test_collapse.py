@@ -10,7 +10,7 @@ import torch
 from sslcore.methods.supervised import Supervised
 from sslcore.training.best import BEST, Best
 from sslcore.training.checkpoint import read_checkpoint
-from sslcore.training.collapse import Watch, probability_below
+from sslcore.training.collapse import OFTEN, Watch, dominance, probability_below
 from sslcore.training.run import CHECKPOINT, train
 from tests.training.toys import Remember, blobs, recipe
 
@@ -32,11 +32,11 @@ def test_worse_than_the_head_is_an_exact_question():
 def test_chance_is_no_collapse_and_one_class_needs_three_looks():
     watch = Watch(["t"])
     for step, over in enumerate([5.0, 5.0, 1.0, 5.0, 5.0]):
-        assert watch.look("t", step, 0.5, {"largest_class_over_prior": over}) == ""
+        assert watch.look("t", step, 0.5, {"dominance": over}) == ""
     assert not watch.collapsed("t")
     assert not watch.sound()
-    assert "Collapsed" in watch.look("t", 5, 0.6, {"largest_class_over_prior": 5.0})
-    assert watch.look("t", 6, 0.7, {"largest_class_over_prior": 5.0}) == ""
+    assert "Collapsed" in watch.look("t", 5, 0.6, {"dominance": 5.0})
+    assert watch.look("t", 6, 0.7, {"dominance": 5.0}) == ""
     again = Watch(["t"])
     again.read(watch.as_dict())
     assert again.collapsed("t")
@@ -48,10 +48,10 @@ def test_chance_is_no_collapse_and_one_class_needs_three_looks():
 def test_the_start_of_a_run_does_not_count():
     watch = Watch(["t"])
     for step in range(9):
-        assert watch.look("t", step, 0.2, {"largest_class_over_prior": 9.0, "below_head": 1.0}) == ""
+        assert watch.look("t", step, 0.2, {"dominance": 9.0, "below_head": 1.0}) == ""
     assert not watch.sound()  # but such weights are never kept as the best
     watch = Watch(["t"])
-    watch.look("t", 1, 1.0, {"largest_class_over_prior": 9.0})
+    watch.look("t", 1, 1.0, {"dominance": 9.0})
     assert watch.collapsed("t")  # a run with a single look, at its end
 
 
@@ -160,3 +160,18 @@ def test_the_best_weights_are_those_of_the_highest_score_and_survive_the_disk(tm
     again.restore(network)
     assert again.step == 2
     assert network.weight.eq(2).all()
+
+
+def test_many_classes_with_few_labels_are_no_collapse():
+    """512 answers over 150 equal classes, 300 random labels: some class is three times its prior."""
+    rng = np.random.default_rng(0)
+    favoured = 0
+    for _ in range(20):
+        prior_C = (np.bincount(rng.integers(0, 150, 300), minlength=150) + 1) / 450
+        share_C = np.bincount(rng.integers(0, 150, 512), minlength=150) / 512
+        favoured += (share_C / prior_C).max() > OFTEN
+        assert dominance(share_C, prior_C) == 0.0
+    assert favoured > 10, "or there was nothing to guard against"
+    share_C[:] *= 0.8
+    share_C[7] += 0.2  # one of them takes a fifth of all items
+    assert dominance(share_C, prior_C) > OFTEN
