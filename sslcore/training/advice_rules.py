@@ -266,7 +266,7 @@ def _experts(facts: Situation) -> Proposal | None:
                 "experts carry what one knows to the other, as far as each task's gate lets them."
             ),
             Reason(
-                "On CLINC's intents and domains no sharing was better than learning each alone, or worse.",
+                "On CLINC's intents and domains no sharing was better than learning each task alone.",
                 "docs/multitask.md",
             ),
         ),
