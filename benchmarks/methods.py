@@ -197,6 +197,7 @@ def main() -> int:
     names = ["supervised", *(name for name in names if name != "supervised")]
     kept = Kept(None, RUNS.key) if options.quick else RUNS
     rows, done = kept.rows(), kept.done()
+    paced: dict[tuple[str, str], int] = {}  # a method's step on a set costs the same whatever is labelled
     for seed in range(seeds):
         for name in here:
             found = load(name)
@@ -204,7 +205,9 @@ def main() -> int:
                 for method in names:
                     if (name, count, options.minutes, method, seed) in done:
                         continue
-                    wanted = steps or steps_for(found, method, labels=count, minutes=options.minutes)
+                    if steps is None and (name, method) not in paced:
+                        paced[name, method] = steps_for(found, method, labels=count, minutes=options.minutes)
+                    wanted = paced[name, method] if steps is None else steps
                     began = time.process_time()
                     out, accuracy = run(found, method, labels=count, seed=seed, steps=wanted)
                     row = {"set": name, "labels": count, "minutes": options.minutes, "method": method}

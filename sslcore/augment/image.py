@@ -116,8 +116,11 @@ class ImageViews:
         return image_BXHW
 
     def _normalise(self, image_BXHW: Tensor) -> Tensor:
-        out_BXHW = (image_BXHW - self.mean_X[None, :, None, None]) / self.std_X[None, :, None, None]
-        return out_BXHW.contiguous(memory_format=torch.channels_last)
+        # With one channel both orders are the same memory, and `contiguous` would leave the strides of the
+        # slower one: convolutions and pooling go by those.
+        out_BXHW = torch.empty_like(image_BXHW, memory_format=torch.channels_last)
+        torch.sub(image_BXHW, self.mean_X[None, :, None, None], out=out_BXHW)
+        return out_BXHW.div_(self.std_X[None, :, None, None])
 
 
 def _deal(batch: int, deck: int, dice: Dice) -> list[tuple[int, int]]:

@@ -150,3 +150,12 @@ def test_every_operation_gets_its_share_of_the_batch():
         dice.turn(step)
         drawn += [stop - start for start, stop in _deal(5, 13, dice)]
     assert drawn.min() > 40, "no operation may be left out where the batch is small"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("view", ["plain", "weak", "strong"])
+def test_views_have_their_channels_last_also_where_there_is_one(channels, view):
+    image_BXHW = torch.from_numpy(np.zeros((5, channels, 20, 20), dtype=np.uint8))
+    dice = [] if view == "plain" else [Dice(0)]
+    seen_BXHW = getattr(views(channels), view)(image_BXHW, *dice)
+    assert seen_BXHW.stride() == (400 * channels, 1, 20 * channels, channels)
