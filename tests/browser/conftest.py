@@ -22,13 +22,14 @@ from tests.browser.harness import (
     CHROMIUM_ARGS,
     AppServer,
     Tabs,
+    choose,
     make_image_project,
     make_text_project,
     wait_idle,
     wait_until,
 )
 
-__all__ = ["AppServer", "make_image_project", "make_text_project", "wait_idle", "wait_until"]
+__all__ = ["AppServer", "choose", "make_image_project", "make_text_project", "wait_idle", "wait_until"]
 
 
 @pytest.fixture(scope="session")

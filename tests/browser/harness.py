@@ -182,6 +182,33 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 30.0, what: str
         time.sleep(0.03)
 
 
+def choose(page: Any, label: str, option: Any, *, exact: bool = True) -> None:
+    """Chooses of a list, as often as it takes: a page that is drawn anew closes a list that was opened.
+
+    Args:
+        page: The page.
+        label: The list's label.
+        option: What to choose: its words, or a pattern.
+        exact: Whether these are all its words.
+    """
+    from playwright.sync_api import TimeoutError as Unseen
+
+    box = page.get_by_role("combobox", name=label, exact=True)
+    wanted = page.get_by_role("option", name=option, exact=exact).first
+
+    def chosen() -> bool:
+        box.click()
+        try:
+            wanted.click(timeout=2_000)
+        except Unseen:
+            return False
+        return True
+
+    wait_idle(page)
+    wait_until(chosen, what=f"{option} of {label} is chosen")
+    wait_idle(page)
+
+
 def make_text_project(
     home: Path,
     name: str = "texts",

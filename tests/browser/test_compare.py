@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from sslcore.store import Event, Store
 from sslcore.workbench import Workbench
-from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
+from tests.browser.conftest import choose, make_image_project, make_text_project, wait_idle, wait_until
 from tests.many_tasks import answer, make_digits, make_reviews
 from tests.workbench.runs import finish_with, number_guess, set_proba
 
@@ -67,13 +67,6 @@ def open_tab(page, name):
     no_exception(page)
 
 
-def choose(page, label, option):
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).click()
-    page.wait_for_timeout(300)
-    wait_idle(page)
-
-
 def test_every_tab_with_names_that_try_to_be_markup(page, shared_server):
     prepare(
         make_text_project(shared_server.home, "nasty", n=80, labelled=12, classes=NASTY),
@@ -89,7 +82,7 @@ def test_every_tab_with_names_that_try_to_be_markup(page, shared_server):
         if name in ("Confusion", "Learning curve", "Calibration"):
             expect(page.locator(".js-plotly-plot")).to_have_count(2)
     expect(page.get_by_text("They agree on every item.")).to_be_visible()
-    choose(page, "The other", "Run 2: FixMatch")
+    choose(page, "The other", "Run 2: FixMatch", exact=False)
     expect(page.get_by_text("They differ on")).to_be_visible()
     assert page.evaluate("window.hit") is None
     if SHOTS:
@@ -132,7 +125,7 @@ def test_many_classes_become_pairs_and_images_become_pictures(page, shared_serve
     page.on("response", lambda answer: "/labelloom/media/" in answer.url and asked.append(answer.status))
     open_compare(page, shared_server, "pictures")
     open_tab(page, "Where they differ")
-    choose(page, "The other", "Run 1: FixMatch")
+    choose(page, "The other", "Run 1: FixMatch", exact=False)
     page.wait_for_timeout(1000)
     assert asked, "pictures of the items are shown"
     assert set(asked) == {200}
@@ -263,13 +256,6 @@ def taught(home, name, make, task_name):
     return Store(home / name), task
 
 
-def turn_to(page, task):
-    """Chooses a task in the side bar, until the page is about it."""
-    page.get_by_role("combobox", name="Task", exact=True).click()
-    page.get_by_role("option", name=task, exact=True).click()
-    wait_idle(page)
-
-
 def test_runs_of_sets_and_numbers_are_ranked_adopted_and_given_back(page, shared_server):
     for name, make, task_name, figure, words in (
         ("ranked-sets", make_digits, "shape", "F1 (items)", "sets have a mean F1 of 100%"),
@@ -277,7 +263,7 @@ def test_runs_of_sets_and_numbers_are_ranked_adopted_and_given_back(page, shared
     ):
         store, task = taught(shared_server.home, name, make, task_name)
         open_compare(page, shared_server, name)
-        turn_to(page, task_name)
+        choose(page, "Task", task_name)
         chart = page.locator(".js-plotly-plot").first
         expect(chart.locator(".legendtext").first).to_have_text(figure)
         expect(chart.locator(".ytick")).to_have_count(3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import zipfile
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import TimeoutError as Unseen
 
 from sslcore.store import Store
-from tests.browser.harness import make_text_project, wait_idle, wait_until
+from tests.browser.harness import choose, make_text_project, wait_idle, wait_until
 
 pytestmark = pytest.mark.browser
 ODD = 'text,mood\n"He said ""never"" 😀",<script>x</script>\n=1+1,"=1+1"\nplain words,\nmore words,=1+1\n'
@@ -69,8 +67,8 @@ def test_columns_of_sets_and_of_numbers(shared_server: Any, page: Any, tmp_path:
     _by_path(page, str(table))
     page.get_by_text("40 texts", exact=True).wait_for()
     page.get_by_text("What the columns mean").click()
-    _choose(page, "“tags” holds", "any number of classes each (multiple)")
-    _choose(page, "Between the classes stands", ",")
+    choose(page, "“tags” holds", "any number of classes each (multiple)")
+    choose(page, "Between the classes stands", ",")
     _import(page, "data-sets")
     page.get_by_text("Imported 40 items").wait_for(timeout=30_000)
     store = Store(shared_server.home / "data-sets")
@@ -78,22 +76,6 @@ def test_columns_of_sets_and_of_numbers(shared_server: Any, page: Any, tmp_path:
     assert kinds == {"tags": ("multiple", ["blue", "green", "red"]), "length": ("numeric", [])}
     page.get_by_text("a number each · 40 items labelled (100 %) · from 0.5 to 39.5").wait_for()
     store.close()
-
-
-def _choose(page: Any, label: str, option: str) -> None:
-    box = page.get_by_role("combobox", name=label, exact=True)
-    wanted = page.get_by_role("option", name=option, exact=True)
-
-    def opened() -> bool:  # a page that is drawn anew closes the list
-        box.click()
-        with contextlib.suppress(Unseen):
-            wanted.wait_for(timeout=2_000)
-        return bool(wanted.is_visible())
-
-    wait_idle(page)
-    wait_until(opened, what=f"{label} offers {option}")
-    wanted.click()
-    wait_idle(page)
 
 
 def test_what_cannot_be_read_is_said(shared_server: Any, page: Any, tmp_path: Path) -> None:

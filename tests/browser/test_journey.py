@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError as Unheard
 
 from sslcore.store import LabelState, Store
 from sslcore.workbench.palette import class_hotkeys
-from tests.browser.conftest import wait_idle, wait_until
+from tests.browser.conftest import choose, wait_idle, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -83,8 +83,7 @@ class Journey:
         wait_idle(self.page)
         labelled = int(self.state().labelled_N.sum())
         self.page.get_by_role("button", name=re.compile(r"^All [\d,]+ items")).click()
-        self.page.get_by_role("combobox", name="Action").click()
-        self.page.get_by_role("option", name=re.compile("accept", re.I)).first.click()
+        choose(self.page, "Action", re.compile("accept", re.I))
         self.page.get_by_role("button", name="Do it").click()
         wait_until(lambda: int(self.state().labelled_N.sum()) > labelled + 20, what="accepted in bulk")
         assert len({r.batch for r in self.store.annotations.since() if r.source == "bulk"}) == 1

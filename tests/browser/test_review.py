@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sslcore.store import LabelState
-from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
+from tests.browser.conftest import choose, make_image_project, make_text_project, wait_idle, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -33,9 +33,7 @@ def test_accept_a_class_and_undo(page, shared_server):
     opened(page, shared_server, "review-accept")
     before = state(store).label_N.copy()
     words = page.get_by_text(re.compile(r"items? gets? the machine's label; about .* rough: from"))
-    page.get_by_role("combobox", name="Class").click()
-    page.get_by_role("option", name="science").click()
-    wait_idle(page)
+    choose(page, "Class", "science")
     slider = page.get_by_role("slider", name="Accept from a confidence of")
     slider.focus()
     slider.press("Home")

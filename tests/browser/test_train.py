@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from sslcore.jobs.lock import WorkerLock
 from sslcore.store import Event
-from tests.browser.conftest import make_text_project, wait_idle, wait_until
+from tests.browser.conftest import choose, make_text_project, wait_idle, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -270,12 +270,10 @@ def test_choices_that_do_not_go_together_are_told_beside_the_button(page, shared
     start = page.get_by_role("button", name="Start", exact=True)
     expect(start).to_be_enabled()
     page.get_by_text("Warm start and transfer").click()
-    page.get_by_role("combobox", name="Warm start").click()
-    page.get_by_role("option", name="Rotation", exact=True).click()
+    choose(page, "Warm start", "Rotation")
     expect(page.get_by_text("Rotation cannot warm a network that reads frozen features")).to_be_visible()
     expect(start).to_be_disabled()
-    page.get_by_role("combobox", name="Warm start").click()
-    page.get_by_role("option", name="SimCLR", exact=True).click()
+    choose(page, "Warm start", "SimCLR")
     expect(start).to_be_enabled()
 
 

@@ -1,6 +1,5 @@
 """Two questions about every picture, from a manifest to a file: labelled, learned together, adopted."""
 
-import contextlib
 import csv
 import io
 import re
@@ -9,13 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import TimeoutError as Unseen
 from playwright.sync_api import expect
 
 from sslcore.features.cache import FeatureCache
 from sslcore.store import LabelState, Store
 from sslcore.workbench.palette import class_hotkeys
-from tests.browser.conftest import wait_idle, wait_until
+from tests.browser.conftest import choose, wait_idle, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -98,33 +96,18 @@ class Journey:
         rows = [row for row in self.store.annotations.since() if row.source == "human"]
         return {row.item_id: task.class_names[int(row.value)] for row in rows if row.task_id == task.id}
 
-    def choose(self, label, option):
-        box = self.page.get_by_role("combobox", name=label, exact=True)
-        wanted = self.page.get_by_role("option", name=option, exact=True)
-
-        def opened():  # a page that is drawn anew closes the list
-            box.click()
-            with contextlib.suppress(Unseen):
-                wanted.wait_for(timeout=2_000)
-            return wanted.is_visible()
-
-        expect(box).to_have_count(1)
-        wait_until(opened, what=f"{label} offers {option}")
-        wanted.click()
-        wait_idle(self.page)
-
     def train(self):
         features = FeatureCache(self.store.folder)
         wait_until(lambda: features.is_complete("pixels", ITEMS), seconds=120, what="features to learn from")
         self.open("train")
-        self.choose("Tasks to learn together", "colour")
+        choose(self.page, "Tasks to learn together", "colour")
         self.page.keyboard.press("Escape")
         more = self.page.get_by_text("Warm start and transfer, sharing and balancing")
         expect(more).to_be_visible()
         self.fill("Time budget (min)", "0.05")
-        self.choose("Learns from", "features of pixels")  # raw pictures teach little in 3 s
+        choose(self.page, "Learns from", "features of pixels")  # raw pictures teach little in 3 s
         more.click()
-        self.choose("Balancing", "Uncertainty weighting")
+        choose(self.page, "Balancing", "Uncertainty weighting")
         self.page.get_by_role("button", name="Start", exact=True).click()
         run = wait_until(lambda: self.store.runs.list(kind="train"), what="a run is queued")[0]
         assert run.recipe["tasks"] == ["shape", "colour"]
@@ -136,7 +119,7 @@ class Journey:
 
     def adopt(self, run, name):
         """Where the run's own panel compares it with the instant loop, for the task of the side bar."""
-        self.choose("Task", name)
+        choose(self.page, "Task", name)
         expect(self.page.get_by_text(f"Adopt run {run.id} for {name}?")).to_be_visible()
         self.page.get_by_role("button", name="Adopt this run").click()
         task_id = self.store.task(name).id
