@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
-from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen
+from sslcore.methods.base import Batch, Method, Moment, RampedConfig, Seen
 from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SURE = 0.95  # the paper's threshold of the balanced head
 
 
 @dataclass(frozen=True)
-class BalancedConfig(MethodConfig):
+class BalancedConfig(RampedConfig):
     """Settings of the methods that can have a balanced head."""
 
     balanced_head: bool = param(

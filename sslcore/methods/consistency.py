@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import param
-from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, UnlabelledTerm
+from sslcore.methods.base import Batch, Method, Moment, RampedConfig, Seen, UnlabelledTerm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class ConsistencyConfig(MethodConfig):
+class ConsistencyConfig(RampedConfig):
     """Settings that the consistency methods share."""
 
     unlabelled_weight: float = param(
         10.0, low=0, high=1000, help="Weight of the consistency loss once the ramp is over."
-    )
-    ramp: float = param(
-        0.4, low=0, high=1, help="Share of the run over which the consistency weight is raised."
     )
 
 
@@ -40,11 +37,11 @@ class ConsistencyMethod(Method):
         """Probabilities ``UC`` that the strong view should get."""
 
     def unlabelled(self, task: int, seen: Seen, batch: Batch, at: Moment) -> UnlabelledTerm:
-        """Squared difference between the strong view's answer and the target, ramped up."""
-        from sslcore.losses.consistency import mean_squared_difference, ramp_up
+        """Squared difference between the strong view's answer and the target."""
+        from sslcore.losses.consistency import mean_squared_difference
 
         target_UC = self.target(task, seen, batch)
-        loss = ramp_up(at.done, self.config.ramp) * mean_squared_difference(seen.logits["strong"], target_UC)
+        loss = mean_squared_difference(seen.logits["strong"], target_UC)
         told_UC = target_UC.detach()
         return UnlabelledTerm(loss, self.accept(task, told_UC), told_UC.argmax(1))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import Config, param
 from sslcore.methods.alignment import Alignment
-from sslcore.methods.base import Method, MethodConfig
+from sslcore.methods.base import Method, RampedConfig
 from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig(MethodConfig):
+class EmbeddingConfig(RampedConfig):
     """Settings of the methods with a memory of embeddings."""
 
     threshold: float = param(0.95, low=0, high=1, help="Confidence a pseudo-label needs.")

@@ -2,7 +2,8 @@
 
 Sohn et al. 2020, arXiv:2001.07685. ``mean_u 1[max p_weak >= tau] CE(p_strong, argmax p_weak)``.
 The mean is over all u, not over the confident ones, as in the paper. What differs: batch norm sees weak
-views in a pass of their own, which takes a third off the step.
+views in a pass of their own, which takes a third off the step; here and in its kin the unlabelled weight is
+ramped up, as runs of a few hundred steps need.
 
 When: the first to try on images with four and more labels a class: simple, quick, well understood. Where
 hardly any answer reaches the threshold (utilisation stays low), go on with ``freematch`` or ``softmatch``.

@@ -3,7 +3,7 @@
 Wang et al. 2023, arXiv:2205.07246. ``tau_c = tau_t p_c / max p``; ``tau_t`` a moving average of the mean top
 probability, ``p`` of the mean prediction, ``h`` of the answers' histogram, all from weak views, from 1/C
 on. ``FixMatch loss at tau_c + w_f * fairness``. The averages are renewed before they are used, as in the
-authors' code.
+authors' code. What differs: the weight is ramped up, as the low bars of the start let everything in.
 
 When: very few labels (one to four a class) and no idea which threshold suits. Its pull towards fair answers
 expects classes of about equal size; weigh it down where they are not.

@@ -4,7 +4,8 @@ Berthelot et al. 2019, arXiv:1905.02249. ``q = sharpen(mean_k p(x_k), T)``; all 
 mixed in pairs with shares from Beta(a, a): ``mean_l CE(p', y') + w(t) mean_u mean_c (p' - q')^2``. What
 differs: the ramp is that of the other consistency methods; an item without a label of a task takes part in
 it with its guess; batch norm learns its statistics from clean views; of texts the mean word vectors are
-mixed.
+mixed; the weight is 25 where the paper has 75 and 100 under Adam: with 40 labels and 500 steps 100 ended at
+71, 96 and 17 % (two draws of mnist-5k, one of fashion-mnist), 25 at 91, 94 and 65.
 
 When: small images or texts with a handful of labels a class, where hard pseudo-labels would be learned by
 heart: its targets are soft and mixed. Mixing blurs fine differences between classes.
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sslcore.config import param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, UnlabelledTerm
+from sslcore.methods.base import Batch, Method, Moment, RampedConfig, Seen, UnlabelledTerm
 
 if TYPE_CHECKING:
     import torch
@@ -28,15 +29,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MixMatchConfig(MethodConfig):
+class MixMatchConfig(RampedConfig):
     """Settings of MixMatch."""
 
     unlabelled_weight: float = param(
-        100.0, low=0, high=1000, help="Weight of the loss on guessed labels once the ramp is over."
+        25.0, low=0, high=1000, help="Weight of the loss on guessed labels once the ramp is over."
     )
     temperature: float = param(0.5, low=0.01, high=1, help="Below 1 guesses are sharper than predictions.")
     alpha: float = param(0.75, low=0, high=100, help="How evenly two items are mixed; 0: not at all.")
-    ramp: float = param(0.4, low=0, high=1, help="Share of the run over which the weight is raised.")
 
 
 @METHODS.register(
@@ -117,12 +117,11 @@ class MixMatch(Method):
         )
 
     def unlabelled(self, task: int, seen: Seen, batch: Batch, at: Moment) -> UnlabelledTerm:
-        """Squared difference of mixtures that are mostly an unlabelled item, ramped up."""
-        from sslcore.losses.consistency import mean_squared_difference, ramp_up
+        """Squared difference of mixtures that are mostly an unlabelled item."""
+        from sslcore.losses.consistency import mean_squared_difference
 
-        difference = mean_squared_difference(seen.logits["mixed"], seen.targets["mixed"])
+        loss = mean_squared_difference(seen.logits["mixed"], seen.targets["mixed"])
         guess_UC = seen.targets["guess"]
-        loss = ramp_up(at.done, self.config.ramp) * difference
         return UnlabelledTerm(loss, self.accept(task, guess_UC), guess_UC.argmax(1))
 
     def accept(self, task: int, proba_UC: Tensor) -> Tensor:

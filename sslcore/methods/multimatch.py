@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, UnlabelledTerm
+from sslcore.methods.base import Batch, Method, Moment, RampedConfig, Seen, UnlabelledTerm
 from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
@@ -33,13 +33,12 @@ HEADS = 3
 
 
 @dataclass(frozen=True)
-class MultiMatchConfig(MethodConfig):
+class MultiMatchConfig(RampedConfig):
     """Settings of MultiMatch."""
 
     momentum: float = param(0.999, low=0, high=1, help="How slowly thresholds follow the model.")
     smoothing: float = param(0.997, low=0, high=1, help="How slowly an item's margins follow in the end.")
     hard_weight: float = param(3.0, low=0, high=100, help="Weight of an answer that one head is sure of.")
-    ramp: float = param(0.4, low=0, high=1, help="Share of the run over which the weight is raised.")
 
 
 @METHODS.register(
@@ -77,7 +76,6 @@ class MultiMatch(Method):
         """What the other two heads teach the first; told is what they accept for it."""
         import torch
 
-        from sslcore.losses.consistency import ramp_up
         from sslcore.losses.pseudo_label import weighted_pseudo_label
 
         with torch.no_grad():
@@ -85,7 +83,6 @@ class MultiMatch(Method):
             self._observe(task, weak_UHC, batch)
         label_U, weight_U = self._taught(task, weak_UHC, batch, head=0)
         loss = weighted_pseudo_label(seen.logits["strong"], label_U, weight_U)
-        loss = ramp_up(at.done, self.config.ramp) * loss
         return UnlabelledTerm(loss, weight_U.clamp(max=1), label_U)
 
     def beside(
@@ -94,11 +91,10 @@ class MultiMatch(Method):
         """The same for the other heads, and their labelled items."""
         import torch
 
-        from sslcore.losses.consistency import ramp_up
         from sslcore.losses.pseudo_label import weighted_pseudo_label
         from sslcore.losses.supervised import masked_cross_entropy
 
-        weight = self.weight * ramp_up(at.done, self.config.ramp)
+        weight = self.weight * self.raised(at)
         total = batch.labelled_B.new_zeros((), dtype=torch.float32)
         for task, seen in enumerate(seen_T):
             labelled_BHC, strong_UHC = (self._all_heads(task, seen, name) for name in ("labelled", "strong"))

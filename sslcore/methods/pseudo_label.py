@@ -10,12 +10,11 @@ texts). Where strong views are at hand, ``fixmatch`` is the same idea with more 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sslcore.config import param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Moment, Seen, UnlabelledTerm
 from sslcore.methods.threshold import ThresholdConfig, ThresholdMethod
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ class PseudoLabelConfig(ThresholdConfig):
     """Settings of Pseudo-Label."""
 
     threshold: float = param(0.95, low=0, high=1, help="Confidence a pseudo-label needs.")
-    ramp: float = param(
-        0.4, low=0, high=1, help="Share of the run over which the unlabelled weight is raised."
-    )
 
 
 @METHODS.register(
@@ -40,13 +36,6 @@ class PseudoLabel(ThresholdMethod):
 
     learn_views = ("weak",)
     target_views = ()
-
-    def unlabelled(self, task: int, seen: Seen, batch: Batch, at: Moment) -> UnlabelledTerm:
-        """Cross-entropy to the confident answers, ramped up."""
-        from sslcore.losses.consistency import ramp_up
-
-        term = super().unlabelled(task, seen, batch, at)
-        return replace(term, loss=ramp_up(at.done, self.config.ramp) * term.loss)
 
     def trust(self, task: int, proba_UC: Tensor) -> Tensor:
         """1 from the threshold up."""

@@ -72,13 +72,11 @@ class ReMixMatch(MixMatch):
         return self.alignment(task, proba_UC)
 
     def unlabelled(self, task: int, seen: Seen, batch: Batch, at: Moment) -> UnlabelledTerm:
-        """Cross-entropy of mixtures that are mostly an unlabelled item, ramped up."""
-        from sslcore.losses.consistency import ramp_up
+        """Cross-entropy of mixtures that are mostly an unlabelled item."""
         from sslcore.losses.pseudo_label import weighted_soft_label
 
         mixed_UC, guess_UC = seen.targets["mixed"], seen.targets["guess"]
         loss = weighted_soft_label(seen.logits["mixed"], mixed_UC, mixed_UC.new_ones(len(mixed_UC)))
-        loss = ramp_up(at.done, self.config.ramp) * loss
         return UnlabelledTerm(loss, self.accept(task, guess_UC), guess_UC.argmax(1))
 
     def beside(
@@ -89,15 +87,14 @@ class ReMixMatch(MixMatch):
         import torch.nn.functional as F
 
         from sslcore.augment.geometry import quarter_turns
-        from sslcore.losses.consistency import ramp_up
         from sslcore.losses.pseudo_label import weighted_soft_label
 
         strong_U = batch.views["strong"]
         weight_U = torch.ones(len(strong_U), device=strong_U.device)
-        ramp = self.config.anchor_weight * ramp_up(at.done, self.config.ramp)
+        anchor = self.config.anchor_weight * self.raised(at)
         total = weight_U.new_zeros(())
         for logits_UC, seen in zip(self.classify(model, model.features(strong_U)), seen_T, strict=True):
-            total = total + ramp * weighted_soft_label(logits_UC, seen.targets["guess"], weight_U)
+            total = total + anchor * weighted_soft_label(logits_UC, seen.targets["guess"], weight_U)
         if "rotation" in self.own:
             turn_U = torch.randint(0, 4, (len(strong_U),), generator=rng, device=strong_U.device)
             logits_U4 = self.own["rotation"](model.features(quarter_turns(strong_U, turn_U))).float()

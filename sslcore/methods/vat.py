@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from sslcore.config import param
 from sslcore.methods import METHODS
-from sslcore.methods.base import Batch, Method, MethodConfig, Moment, Seen, UnlabelledTerm
+from sslcore.methods.base import Batch, Method, Moment, RampedConfig, Seen, UnlabelledTerm
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ NUMBERS = 3 * 32 * 32  # of a CIFAR image, for which the paper's epsilon is mean
 
 
 @dataclass(frozen=True)
-class VATConfig(MethodConfig):
+class VATConfig(RampedConfig):
     """Settings of VAT."""
 
     unlabelled_weight: float = param(0.3, low=0, high=1000, help="Weight of the adversarial loss.")

@@ -21,6 +21,7 @@ class FeatureMLP(Backbone):
     """Residual perceptron; the features it gives are as long as those that come in."""
 
     hidden = 256
+    learning_rate = 0.01
 
     def __init__(self, spec: InputSpec) -> None:
         super().__init__(spec)

@@ -47,7 +47,7 @@ class MiniLM(Backbone):
         SourceUnavailableError: The package with the weights is not installed.
     """
 
-    width = WIDTH
+    width, learning_rate = WIDTH, 0.01
     pretrained: ClassVar[bool] = True
 
     def __init__(self, spec: InputSpec) -> None:

@@ -29,10 +29,15 @@ class Backbone(nn.Module):
     Attributes:
         width: Length D of the features ``BD`` that ``forward`` gives.
         pretrained: Whether it comes with weights that were learned elsewhere.
+        learning_rate: The highest rate that suits it, where a recipe names none.
+        rising: Share of a run over which the rate rises to it first; a high rate from the first step on
+            would set early mistakes.
     """
 
     width: int
     pretrained: ClassVar[bool] = False
+    learning_rate: ClassVar[float] = 0.03
+    rising: ClassVar[float] = 0.0
 
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()

@@ -3,6 +3,11 @@
 32, 64 and 128 channels, each halved in size, then the mean over positions: 93 k weights. Pooling stands
 before the batch norm of a stage (both are monotone in what they keep), so that norm and ReLU see a quarter
 of the pixels; on one core this is a third of the step.
+
+Its runs are short, a few hundred steps a minute, so its rate is three times the usual 0.03 and rises over the
+first tenth. With 40 labels and 500 steps of 8 labelled and 24 unlabelled items, averaged over two draws of
+mnist-5k: supervised 72 % at 0.03, 76 at 0.1; FixMatch 69 and 80; at 0.2, or with a lower threshold and
+without the rise, one draw of two fell to 34 to 60.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ class SmallCNN(Backbone):
     """Three convolution stages and global average pooling; features of length 128."""
 
     width = 128
+    learning_rate, rising = 0.1, 0.1
     sizes: ClassVar[tuple[int, int]] = (8, 32)  # it sees 18 pixels at a time: of a larger image too little
 
     def __init__(self, spec: InputSpec) -> None:

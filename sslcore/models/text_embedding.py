@@ -34,7 +34,7 @@ FEATURE_CUT = 0.2  # share of the features that a mark cuts off
 class TextEmbedding(Backbone):
     """Weighted mean of hashed word vectors and a residual perceptron; features of length 128."""
 
-    width = 128
+    width, learning_rate = 128, 0.01
     weight_V: Tensor
 
     def __init__(self, spec: InputSpec) -> None:

@@ -37,6 +37,16 @@ class Trunk(Backbone):
         """Whether the first backbone came with weights learned elsewhere."""
         return self.first.pretrained
 
+    @property
+    def learning_rate(self) -> float:  # type: ignore[override]
+        """The rate that suits the first backbone."""
+        return self.first.learning_rate
+
+    @property
+    def rising(self) -> float:  # type: ignore[override]
+        """How long the first backbone's rate rises."""
+        return self.first.rising
+
     def embed(self, view_B: Tensor) -> Tensor:
         """What the first backbone makes of a view."""
         return self.first.embed(view_B)

@@ -49,7 +49,7 @@ from sslcore.training.prefetch import Ahead
 from sslcore.training.preprocess import Preprocess, plan
 from sslcore.training.recipe import Recipe
 from sslcore.training.report import Reporter, TrainingResult
-from sslcore.training.schedule import Budget, cosine
+from sslcore.training.schedule import Budget, cosine, rising
 from sslcore.training.sizing import settle
 from sslcore.training.snapshot import CHECKPOINT
 from sslcore.training.step import Descent, Losses
@@ -229,8 +229,7 @@ class _Run:
 
     def _optimiser(self) -> tuple[torch.optim.Optimizer, float]:
         config = self.recipe.train_config
-        images = self.preprocess.kind == "image"
-        rate = config.learning_rate or (0.03 if images else 0.01)
+        rate = config.learning_rate or self.network.backbone.learning_rate
         groups = self.transfer.groups(self.network, rate, config.weight_decay)
         groups += self.method.groups(rate, config.weight_decay)
         groups += split_decay([*self.balancing.own.parameters()], config.weight_decay)
@@ -435,7 +434,7 @@ class _Run:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
 
     def _rate(self, done: float) -> float:
-        return self.rate * self.slower * cosine(done)
+        return self.rate * self.slower * rising(done, self.network.backbone.rising) * cosine(done)
 
     def _forward(self) -> torch.nn.Module:
         """The losses, wrapped anew where several devices learn and a transfer mode has freed weights."""

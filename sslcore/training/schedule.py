@@ -1,6 +1,7 @@
 """Learning rate over a run, and how many steps fit a time budget.
 
-``lr * cos(7 pi t / 16)`` (FixMatch, arXiv:2001.07685) falls to a fifth, never to zero. The steps of a run
+``lr * cos(7 pi t / 16)`` (FixMatch, arXiv:2001.07685) falls to a fifth, never to zero; the rate of networks
+that start with a high one rises to it first. The steps of a run
 with a budget in minutes are estimated from the speed measured so far, evaluations and checkpoints included,
 until a quarter of the time is over, and are fixed from then on: the rest of the cosine does not jump.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+FIRST = 0.02  # of the highest rate, where it rises
 FIXED_FROM = 0.25  # share of the budget after which the steps are no longer estimated anew
 
 
@@ -20,6 +22,15 @@ def cosine(done: float) -> float:
     [1.0, 0.773, 0.195]
     """
     return math.cos(7 * math.pi * min(max(done, 0.0), 1.0) / 16)
+
+
+def rising(done: float, share: float) -> float:
+    """Factor on the learning rate that rises to 1 over the first ``share`` of a run.
+
+    >>> [round(rising(done, 0.1), 3) for done in (0.0, 0.05, 0.1, 1.0)], rising(0.0, 0.0)
+    ([0.02, 0.52, 1.0, 1.0], 1.0)
+    """
+    return min(1.0, FIRST + done / share) if share else 1.0
 
 
 @dataclass

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from sslcore.losses.consistency import ramp_up
 from sslcore.methods import METHODS
+from sslcore.methods.base import RampedConfig
 from sslcore.training.checkpoint import read_checkpoint
 from sslcore.training.run import CHECKPOINT, train
 from tests.methods import bench
@@ -50,6 +52,21 @@ def test_without_the_unlabelled_weight_it_is_the_supervised_network(name):
     loss, told = bench.loss(made, net, given=given)
     supervised, _ = bench.loss(bench.method("supervised"), net, given=given)
     torch.testing.assert_close(loss - told.loss_beside, supervised)
+
+
+RAMPED = [name for name in UNLABELLED if isinstance(METHODS[name].config(), RampedConfig)]
+
+
+@pytest.mark.parametrize("name", RAMPED)
+def test_early_in_a_run_answers_are_let_in_along_the_ramp(name):
+    net, given, early = bench.network(), bench.batch(bench.method(name).views), bench.moment(done=0.15)
+    whole = bench.loss(bench.method(name, ramp=0.0), net, given=given, at=early)[1].loss_unlabelled
+    some = bench.loss(bench.method(name, ramp=0.4), net, given=given, at=early)[1].loss_unlabelled
+    torch.testing.assert_close(some, ramp_up(0.15, 0.4) * whole)
+
+
+def test_all_that_learn_answers_from_nothing_have_a_ramp():
+    assert set(UNLABELLED) - set(RAMPED) == {"label_correction", "sgan", "ssvae", "virtual_samples"}
 
 
 @pytest.mark.parametrize("name", UNLABELLED)

@@ -44,7 +44,7 @@ def test_the_papers_formula_one_item_at_a_time():
     ramp = math.exp(-5 * (1 - 0.2 / 0.4) ** 2)
     assert abs(told.loss_labelled.item() - labelled) < 1e-5
     assert abs(told.loss_unlabelled.item() - ramp * unlabelled) < 1e-6
-    assert abs(loss.item() - labelled - 100 * ramp * unlabelled) < 1e-4
+    assert abs(loss.item() - labelled - 25 * ramp * unlabelled) < 1e-4
 
 
 def test_as_alpha_falls_nothing_is_mixed():
