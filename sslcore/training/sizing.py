@@ -36,7 +36,7 @@ ENOUGH, ENOUGH_PRETRAINED = 1500, 300
 USUAL = (16, 7)  # labelled items, and unlabelled ones for each: FixMatch's ratio, a batch for few labels
 LIGHT = (8, 3)  # the same for a network whose step takes a second
 ROOM = 8 * 2**30  # bytes that all images together may take
-LEAST_MINUTES = 1.0  # a shorter run is not worth the seconds of a probe
+LEAST_MINUTES = 1.0  # a shorter run is not worth the seconds of a probe: it takes the cheapest rung
 OVERHEAD = 1.15  # evaluations and checkpoints on top of the steps
 
 
@@ -200,7 +200,10 @@ def _decide(recipe: Recipe, data: TrainingData, wish: Sizes) -> tuple[Recipe, di
     most = 16 if labelled < 400 else 32 if labelled < 4000 else 64
     ladder = rungs(side_S, most=most, pretrained=network.pretrained, wish=wish)
     cost = math.nan
-    if config.steps is not None or config.minutes < LEAST_MINUTES or len(ladder) == 1:
+    short = config.steps is None and config.minutes < LEAST_MINUTES
+    if short and device.type == "cpu":
+        sizes = ladder[0]
+    elif short or config.steps is not None or len(ladder) == 1:
         sizes = _unmeasured(side_S, wish, on_gpu=device.type == "cuda")
     else:
         with torch.random.fork_rng(devices=[]):
