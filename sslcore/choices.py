@@ -15,15 +15,15 @@ import importlib
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sslcore.child import answer_of
 from sslcore.config import Config, describe
-from sslcore.errors import LabelloomError, UnknownNameError
+from sslcore.errors import UnknownNameError
 from sslcore.store.home import home
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,6 @@ REGISTRIES = {
 """Where the choices of each kind are registered; a kind may have several registries."""
 KINDS = (*REGISTRIES, "training")
 """All kinds; ``training`` is the one entry whose settings all deep methods share."""
-SECONDS = 120.0
-"""Longest time the child process may take; on a quiet machine it takes two to five seconds."""
 
 Choice = dict[str, Any]
 """``{"name", "family", "title", "paper", "text", "when", "params": [{"name", "type", "default", …}]}``."""
@@ -140,26 +138,7 @@ def _sources() -> str:
 
 def _ask_child() -> tuple[dict[str, list[Choice]], bool]:
     """The list, and whether every registry could be filled."""
-    checkout = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(part for part in (checkout, os.environ.get("PYTHONPATH", "")) if part)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "sslcore.choices"],
-            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise LabelloomError(f"The list of methods could not be made: {error}. Try again.") from error
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise LabelloomError(
-            f"The list of methods could not be made: {last}. `python -m sslcore doctor` helps."
-        )
-    answer = json.loads(done.stdout.splitlines()[-1])
+    answer = answer_of("sslcore.choices", failing="The list of methods could not be made")
     for registry, problem in answer["problems"].items():
         log.warning("%s cannot be used: %s", registry, problem)
     found: dict[str, list[Choice]] = answer["found"]

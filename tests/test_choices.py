@@ -61,7 +61,7 @@ def test_a_home_that_cannot_be_written_still_gets_its_list(fresh_home, monkeypat
 
 
 def test_a_child_that_fails_says_why(fresh_home, monkeypatch):
-    monkeypatch.setattr(choices.sys, "executable", str(fresh_home / "no-python"))
+    monkeypatch.setattr("sys.executable", str(fresh_home / "no-python"))
     with pytest.raises(LabelloomError, match="could not be made"):
         choices.methods()
 

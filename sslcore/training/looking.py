@@ -8,16 +8,14 @@ with it; and what devices there are.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sslcore.child import answer_of
 from sslcore.errors import LabelloomError, RecipeError
 from sslcore.models.ground import Ground
 from sslcore.models.traits import TRAITS, Traits
@@ -29,8 +27,6 @@ from sslcore.training.recipe import Recipe
 if TYPE_CHECKING:
     from sslcore.models.network import Backbone
 
-SECONDS = 120.0
-"""Longest time the child process may take; on a quiet machine it takes five seconds."""
 LEAST_SIDE = 64
 """Pixels at which a library's network is tried where no size is wished for: the least it would get."""
 
@@ -126,24 +122,9 @@ def _ask(name: str, size: int) -> Mapping[str, Any]:
     """One answer of the child; what it said is kept, a refusal is asked for again."""
     if (name, size) in _told:
         return _told[name, size]
-    checkout = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(part for part in (checkout, os.environ.get("PYTHONPATH", "")) if part)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "sslcore.training.looking", json.dumps({"name": name, "size": size})],
-            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-            check=False,
-        )
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
-        raise LabelloomError(
-            f"The network {name!r} could not be looked at: {type(error).__name__}. Try again; "
-            "`python -m sslcore doctor` helps."
-        ) from error
+    question = json.dumps({"name": name, "size": size})
+    failing = f"The network {name!r} could not be looked at"
+    said: dict[str, Any] = answer_of("sslcore.training.looking", question, failing=failing)
     if "problem" not in said:
         _told[name, size] = said
     return said
