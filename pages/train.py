@@ -40,7 +40,8 @@ def wish(bench: Workbench, task: Task) -> None:
         tasks = st.multiselect(
             "Tasks to learn together", names, default=tasks, key=f"tasks:{bench.project}:{task.name}"
         )
-    preferred = list(methods).index("fixmatch") if "fixmatch" in methods else 0
+    usual = bench.train.usual_method(tasks)
+    preferred = list(methods).index(usual) if usual in methods else 0
     top = st.container(horizontal=True, vertical_alignment="bottom")
     with top:
         name = st.selectbox(

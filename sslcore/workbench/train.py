@@ -45,6 +45,7 @@ ADOPTION_SECONDS = 5.0
 LIVE = ("queued", "running")
 PICTURE = re.compile(r"[a-z0-9_]+-[0-9]{8}")
 """Names of the pictures that a run draws: what, and at which step."""
+USUAL_METHOD = "fixmatch"
 SEVERAL = ("sharing", "balancing")
 """Those that matter only where several tasks are learned together."""
 
@@ -110,6 +111,14 @@ class TrainDesk(Desk):
     def methods(self) -> list[Choice]:
         """The methods that train a network in the background, as plain data."""
         return choices.methods("deep") + choices.methods("generative")
+
+    def usual_method(self, tasks: Sequence[str]) -> str:
+        """The method that a form begins with: pseudo-labels are answers of one class, sets and numbers have
+        none."""
+        from sslcore.models.ground import CLASS_KINDS
+
+        classed = any(self.store.task(name).kind in CLASS_KINDS for name in tasks)
+        return USUAL_METHOD if classed else "supervised"
 
     def method(self, name: str) -> Choice:
         """One method by name.

@@ -8,6 +8,7 @@ from sslcore.errors import ConfigError, RecipeError, StoreError
 from sslcore.store import Event
 from sslcore.workbench.train import RAW
 from tests.browser.harness import make_image_project
+from tests.many_tasks import make_reviews
 from tests.workbench.runs import audit, finish
 
 
@@ -34,6 +35,16 @@ def test_methods_are_the_background_ones_with_what_a_form_needs(bench):
         bench.train.method("poisson")
     with pytest.raises(RecipeError, match="beside a method: warm_start=simclr"):
         bench.train.method("simclr")
+
+
+def test_the_form_begins_with_a_method_that_suits_the_kind_of_answer(open_bench):
+    bench = open_bench(make_reviews, n=40)
+    usual = {task.name: bench.train.usual_method([task.name]) for task in bench.tasks()}
+    kinds = {task.name: task.kind for task in bench.tasks()}
+    for name, kind in kinds.items():
+        assert usual[name] == ("fixmatch" if kind in ("single", "ordinal") else "supervised")
+    assert {"supervised", "fixmatch"} <= set(usual.values())
+    assert bench.train.usual_method(list(kinds)) == "fixmatch"
 
 
 def test_a_recipe_chooses_more_than_its_method(bench):
