@@ -119,11 +119,15 @@ def scores_page(every: Sequence[Schema], scores: Sequence[Row]) -> str:
         best = {c: max(row["accuracy"] for row in rows if (row["set"], row["labels"]) == c) for c in columns}
         if minutes is not None:
             lines += [f"## {minutes:g} min of processor time a run", ""]
-        lines += ["| method | " + " | ".join(f"{name}, {labels:,} labels" for name, labels in columns) + " |"]
-        lines += ["|---|" + "---:|" * len(columns)]
+        heads = [f"{name}, {labels:,} labels" for name, labels in columns]
+        heads += ["mean gain"] if len(columns) > 1 else []
+        lines += [f"| method | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
         names = sorted({row["method"] for row in rows}, key=lambda name: (name != BASE, name))
         for name in names:
             told = [_cell_of(cells, name, column, best[column]) for column in columns]
+            told += (
+                [_mean_gain([cells.get((name, *column)) for column in columns])] if len(columns) > 1 else []
+            )
             label = f"[{titles[name]['title']}]({file_name(titles[name])})" if name in titles else f"`{name}`"
             lines += [f"| {label} | " + " | ".join(told) + " |"]
         lines += ["", *(f"![{file[8:-4]}](../plots/{file})" for file in pictures(rows)), ""]
@@ -132,7 +136,8 @@ def scores_page(every: Sequence[Schema], scores: Sequence[Row]) -> str:
         "one where there was one seed, which tells nothing of chance); the "
         "best of a column is bold. Beside the supervised network of the same labels and time: ▲ above by "
         "more than the larger of the two deviations, ▼ below by as much, ≈ neither. Two or three seeds tell "
-        "no small differences apart.",
+        "no small differences apart. *Mean gain*: points over the supervised network, the mean of all columns "
+        "of a table, where a method has them all.",
         "",
         *_origin(scores),
     ]
@@ -183,6 +188,16 @@ def _linked(text: str, schema: Schema, every: Sequence[Schema]) -> str:
         return f"[{found[0]}]({pages[found[1]]})" if found[1] in pages else found[0]
 
     return re.sub(r"`(\w+)`", link, _prose(text))
+
+
+def _mean_gain(rows: Sequence[Row | None]) -> str:
+    """Points over the supervised network, the mean of all columns; "–" where one is missing.
+
+    >>> _mean_gain([{"gain": 0.02}, {"gain": 0.01}]), _mean_gain([{"gain": 0.02}, None])
+    ('+1.5', '–')
+    """
+    gains = [row["gain"] for row in rows if row is not None and row.get("gain") is not None]
+    return f"{100 * sum(gains) / len(gains):+.1f}" if len(gains) == len(rows) else "–"
 
 
 def _settings(params: Sequence[Mapping[str, Any]]) -> list[str]:
