@@ -125,9 +125,9 @@ def scores_page(every: Sequence[Schema], scores: Sequence[Row]) -> str:
         names = sorted({row["method"] for row in rows}, key=lambda name: (name != BASE, name))
         for name in names:
             told = [_cell_of(cells, name, column, best[column]) for column in columns]
-            told += (
-                [_mean_gain([cells.get((name, *column)) for column in columns])] if len(columns) > 1 else []
-            )
+            if len(columns) > 1:
+                held = [cells.get((name, *column)) for column in columns]
+                told += ["" if name == BASE else _mean_gain(held)]
             label = f"[{titles[name]['title']}]({file_name(titles[name])})" if name in titles else f"`{name}`"
             lines += [f"| {label} | " + " | ".join(told) + " |"]
         lines += ["", *(f"![{file[8:-4]}](../plots/{file})" for file in pictures(rows)), ""]
@@ -136,8 +136,8 @@ def scores_page(every: Sequence[Schema], scores: Sequence[Row]) -> str:
         "one where there was one seed, which tells nothing of chance); the "
         "best of a column is bold. Beside the supervised network of the same labels and time: ▲ above by "
         "more than the larger of the two deviations, ▼ below by as much, ≈ neither. Two or three seeds tell "
-        "no small differences apart. *Mean gain*: points over the supervised network, the mean of all columns "
-        "of a table, where a method has them all.",
+        "no small differences apart. *Mean gain*: points over the supervised network, the mean of all "
+        "columns of a table, where a method has them all.",
         "",
         *_origin(scores),
     ]
