@@ -133,7 +133,9 @@ def multiple_report(
     hits_C, support_C, said_C = hit_AC.sum(axis=0), answer_AC.sum(axis=0), said_AC.sum(axis=0)
     present_C = support_C > 0
     weight_RA = _weights(size, seed)
-    taken_RC, had_RC, right_RC = weight_RA @ said_AC, weight_RA @ answer_AC, weight_RA @ hit_AC
+    half_R2 = _halves(size, seed)
+    taken_RC, had_RC, right_RC = _counts(said_AC, answer_AC, weight_RA, half_R2)
+    wrong_A = (likely_AC != answer_AC).mean(axis=1)
     figures = {
         "sample_f1": _share_range(set_scores(answer_AC, said_AC), seed),
         "micro_f1": _range(
@@ -145,9 +147,10 @@ def multiple_report(
             _f1(right_RC, taken_RC, had_RC)[:, present_C].mean(axis=1) if present_C.any() else None,
         ),
         "subset_accuracy": proportion_interval(int((likely_AC == answer_AC).all(axis=1).sum()), size),
-        "mean_average_precision": _mean_average_precision(answer_AC, proba_AC, weight_RA, present_C),
-        "hamming_loss": _range(
-            float((likely_AC != answer_AC).mean()), weight_RA @ (likely_AC != answer_AC).mean(axis=1)
+        "mean_average_precision": _mean_average_precision(answer_AC, proba_AC, weight_RA, half_R2, present_C),
+        "hamming_loss": _range(  # half an item with no class wrong, and half of one with one wrong
+            float(wrong_A.mean()),
+            (weight_RA @ wrong_A + half_R2[:, 1] / len(class_names)) / (1 + half_R2.sum(axis=1)),
         ),
     }
     rows = tuple(
@@ -278,6 +281,22 @@ def _share_range(score_A: FloatArray, seed: int) -> Interval:
     return _range(float(score_A.mean()), (weight_RA @ score_A + half_R2[:, 0]) / total_R)
 
 
+def _halves(size: int, seed: int) -> FloatArray:
+    """Weights of half an item that is right and half of one that is wrong, beside those of ``_weights``."""
+    return np.asarray(np.random.default_rng([seed, 1]).gamma(0.5, size=(DRAWS, 2)) / size)
+
+
+def _counts(
+    said_AC: BoolArray, answer_AC: BoolArray, weight_RA: FloatArray, half_R2: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Draws of how often each class is said, is true, and is both. The halves have every class as often as
+    an item has it, said as often as it is true: an F1 of 1 is then as uncertain as any share of its items."""
+    usual_C = answer_AC.mean(axis=0)
+    right_RC = weight_RA @ (said_AC & answer_AC) + half_R2[:, :1] * usual_C
+    both_RC = half_R2.sum(axis=1, keepdims=True) * usual_C
+    return weight_RA @ said_AC + both_RC, weight_RA @ answer_AC + both_RC, right_RC
+
+
 def _f1(hits: Any, said: Any, had: Any) -> Any:
     return 2.0 * hits / np.maximum(said + had, 1e-12)
 
@@ -292,7 +311,11 @@ def _kappa(label_A: FloatArray, prediction_A: FloatArray, weight_RA: FloatArray)
 
 
 def _mean_average_precision(
-    answer_AC: BoolArray, proba_AC: FloatArray, weight_RA: FloatArray, present_C: BoolArray
+    answer_AC: BoolArray,
+    proba_AC: FloatArray,
+    weight_RA: FloatArray,
+    half_R2: FloatArray,
+    present_C: BoolArray,
 ) -> Interval:
     if not present_C.any():
         return _range(math.nan, None)
@@ -307,4 +330,5 @@ def _mean_average_precision(
 
     value = mean(np.full(len(answer_AC), 1.0 / len(answer_AC)))
     few = weight_RA[: int(np.clip(4_000_000 // max(sorted_AC.size, 1), 40, DRAWS))]
-    return _range(value, np.array([mean(weight_A) for weight_A in few]))
+    right_R, whole_R = half_R2[: len(few), 0], 1 + half_R2[: len(few)].sum(axis=1)
+    return _range(value, (np.array([mean(weight_A) for weight_A in few]) + right_R) / whole_R)

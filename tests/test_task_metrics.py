@@ -35,6 +35,28 @@ def test_sets_that_are_right_or_wrong_have_jeffreys_interval(right):
     assert found.high == pytest.approx(wanted.high, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    "name", ["sample_f1", "micro_f1", "macro_f1", "subset_accuracy", "mean_average_precision"]
+)
+def test_all_right_is_no_certainty(name):
+    """The law: nothing wrong among 20 items says of each figure what it says of a share."""
+    answer_AC = np.random.default_rng(1).random((20, 3)) < 0.5
+    answer_AC[:3] = True
+    found = multiple_report(answer_AC, np.where(answer_AC, 0.9, 0.1), list("abc")).figures
+    wanted = proportion_interval(20, 20)
+    assert found[name].value == 1.0
+    assert found[name].low == pytest.approx(wanted.low, abs=0.03)
+    assert 0.0 == found["hamming_loss"].value < found["hamming_loss"].high < 0.06
+
+
+def test_figures_of_sets_lie_within_their_intervals():
+    rng = np.random.default_rng(2)
+    answer_AC = rng.random((80, 3)) < 0.4
+    proba_AC = np.clip(0.35 + 0.4 * answer_AC + rng.normal(0, 0.2, answer_AC.shape), 0, 1)
+    for name, held in multiple_report(answer_AC, proba_AC, list("abc")).figures.items():
+        assert held.low < held.value < held.high, name
+
+
 def test_every_kind_has_a_figure_that_ranks():
     assert set(LEAD) == {"single", "ordinal", "multiple", "numeric"}
     assert set(LEAD.values()) <= set(TITLES)
