@@ -5,9 +5,7 @@ before the batch norm of a stage (both are monotone in what they keep), so that 
 of the pixels; on one core this is a third of the step.
 
 Its runs are short, a few hundred steps a minute, so its rate is three times the usual 0.03 and rises over the
-first tenth. With 40 labels and 500 steps of 8 labelled and 24 unlabelled items, averaged over two draws of
-mnist-5k: supervised 72 % at 0.03, 76 at 0.1; FixMatch 69 and 80; at 0.2, or with a lower threshold and
-without the rise, one draw of two fell to 34 to 60.
+first tenth (docs/adr/0009: mnist-5k, 40 labels, 500 steps, two draws: FixMatch 69 % at 0.03, 80 at 0.1).
 """
 
 from __future__ import annotations
