@@ -5,8 +5,9 @@ The mean is over all u, not over the confident ones, as in the paper. What diffe
 views in a pass of their own, which takes a third off the step; here and in its kin the unlabelled weight is
 ramped up, as runs of a few hundred steps need.
 
-When: the first to try on images with four and more labels a class: simple, quick, well understood. Where
-hardly any answer reaches the threshold (utilisation stays low), go on with ``freematch`` or ``softmatch``.
+When: four and more labels a class and time for thousands of steps: simple, quick, well understood. In a run
+of a few hundred steps hardly any answer reaches the threshold (utilisation stays low): ``mean_teacher`` and
+``flexmatch`` gain more there, or a lower threshold.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ weights a moving average of the student's, ``w`` an exponential ramp over the fi
 What differs: the student sees the strong view and the teacher the weak one (the paper had one kind of view).
 The teacher is the averaged network that is reported at the end of every method's run.
 
-When: answers are too unsure for thresholds to select much (many or fine classes), since every item teaches,
-whatever its confidence. It needs time: gains come late in the run.
+When: the first to try on images in runs of minutes, with four and more labels a class: every item teaches,
+whatever its confidence, also where answers are too unsure for thresholds to select much.
 """
 
 from __future__ import annotations

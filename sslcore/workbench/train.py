@@ -45,7 +45,7 @@ ADOPTION_SECONDS = 5.0
 LIVE = ("queued", "running")
 PICTURE = re.compile(r"[a-z0-9_]+-[0-9]{8}")
 """Names of the pictures that a run draws: what, and at which step."""
-USUAL_METHOD = "fixmatch"
+USUAL_OF_IMAGES, USUAL_OF_TEXTS = "mean_teacher", "fixmatch"
 SEVERAL = ("sharing", "balancing")
 """Those that matter only where several tasks are learned together."""
 
@@ -113,12 +113,13 @@ class TrainDesk(Desk):
         return choices.methods("deep") + choices.methods("generative")
 
     def usual_method(self, tasks: Sequence[str]) -> str:
-        """The method that a form begins with: pseudo-labels are answers of one class, sets and numbers have
-        none."""
+        """The method that a form begins with: what gained most in short runs (docs/methods/scores.md). Pseudo-
+        labels are answers of one class, which sets and numbers have not."""
         from sslcore.models.ground import CLASS_KINDS
 
-        classed = any(self.store.task(name).kind in CLASS_KINDS for name in tasks)
-        return USUAL_METHOD if classed else "supervised"
+        if not any(self.store.task(name).kind in CLASS_KINDS for name in tasks):
+            return "supervised"
+        return USUAL_OF_IMAGES if self.bench.modality == "image" else USUAL_OF_TEXTS
 
     def method(self, name: str) -> Choice:
         """One method by name.

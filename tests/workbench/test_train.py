@@ -38,6 +38,7 @@ def test_methods_are_the_background_ones_with_what_a_form_needs(bench):
 
 
 def test_the_form_begins_with_a_method_that_suits_the_kind_of_answer(open_bench):
+    assert open_bench(make_image_project, n=12).train.usual_method(["shape"]) == "mean_teacher"
     bench = open_bench(make_reviews, n=40)
     usual = {task.name: bench.train.usual_method([task.name]) for task in bench.tasks()}
     kinds = {task.name: task.kind for task in bench.tasks()}
