@@ -113,8 +113,8 @@ class TrainDesk(Desk):
         return choices.methods("deep") + choices.methods("generative")
 
     def usual_method(self, tasks: Sequence[str]) -> str:
-        """The method that a form begins with: what gained most in short runs (docs/methods/scores.md). Pseudo-
-        labels are answers of one class, which sets and numbers have not."""
+        """The method that a form begins with: what gained most in short runs (docs/methods/scores.md); where
+        no task asks for one class an item, there is nothing to gain from answers."""
         from sslcore.models.ground import CLASS_KINDS
 
         if not any(self.store.task(name).kind in CLASS_KINDS for name in tasks):
