@@ -6,8 +6,8 @@ views in a pass of their own, which takes a third off the step; here and in its 
 ramped up, as runs of a few hundred steps need.
 
 When: four and more labels a class and time for thousands of steps: simple, quick, well understood. In a run
-of a few hundred steps hardly any answer reaches the threshold (utilisation stays low): ``mean_teacher`` and
-``flexmatch`` gain more there, or a lower threshold.
+of a few hundred steps hardly any answer reaches the threshold (utilisation stays low): ``mean_teacher``,
+``flexmatch`` and ``freematch`` gain more there, or a lower threshold.
 """
 
 from __future__ import annotations
