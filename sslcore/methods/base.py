@@ -9,6 +9,7 @@ which the loop measures utilisation and precision, the same way for all methods.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,6 +137,7 @@ class Method(ABC):
         learn_views: Views that get a gradient.
         target_views: Views that only give targets, by the network itself.
         teacher_views: Views that only give targets, by the averaged network.
+        fastest: The highest learning rate that it stands where a recipe names none.
         one_device: Why it cannot learn on several devices at once, "" where it can: its state is then the
             mean over them, which fits moving averages and no memory of single items.
         state: Tensors that survive a step, by name; saved in every checkpoint.
@@ -146,6 +148,7 @@ class Method(ABC):
     learn_views: ClassVar[tuple[str, ...]] = ()
     target_views: ClassVar[tuple[str, ...]] = ()
     teacher_views: ClassVar[tuple[str, ...]] = ()
+    fastest: ClassVar[float] = math.inf
     one_device: ClassVar[str] = ""
 
     @classmethod
