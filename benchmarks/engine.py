@@ -91,6 +91,7 @@ def make_run(backbone: str, folder: Path) -> _Run:
         "unlabelled_ratio": MU,
         "image_size": SIZE,
         "steps": 10**6,
+        "labels_first": 0,
     }
     recipe = Recipe.parse({"method": "fixmatch", "train_config": settings})
     return _Run(recipe, data, Silent(), folder)

@@ -138,6 +138,8 @@ class Method(ABC):
         target_views: Views that only give targets, by the network itself.
         teacher_views: Views that only give targets, by the averaged network.
         fastest: The highest learning rate that it stands where a recipe names none.
+        labels_first: Whether a run may begin with steps of labelled items alone; parts of its own would
+            stand still.
         one_device: Why it cannot learn on several devices at once, "" where it can: its state is then the
             mean over them, which fits moving averages and no memory of single items.
         state: Tensors that survive a step, by name; saved in every checkpoint.
@@ -149,6 +151,7 @@ class Method(ABC):
     target_views: ClassVar[tuple[str, ...]] = ()
     teacher_views: ClassVar[tuple[str, ...]] = ()
     fastest: ClassVar[float] = math.inf
+    labels_first: ClassVar[bool] = True
     one_device: ClassVar[str] = ""
 
     @classmethod
@@ -219,8 +222,6 @@ class Method(ABC):
             A scalar a task (labelled, plus the unlabelled one, ramped and weighted), a scalar beside them,
             and what the step tells.
         """
-        from sslcore.losses.ordinal import masked_order_distance
-
         seen_T = self.look(model, batch, at, rng)
         zero = seen_T[0].logits["labelled"].new_zeros(())
         supervised, unlabelled = zero, zero
@@ -229,8 +230,7 @@ class Method(ABC):
         labels: list[Tensor] = []
         for task, seen in enumerate(seen_T):
             loss = self.supervised(task, seen, batch, at)
-            if self.tasks[task].kind == "ordinal":  # a wrong class costs more the farther off it is
-                loss = loss + masked_order_distance(seen.logits["labelled"], batch.label_TB[task])
+            loss = self._with_distance(task, loss, seen, batch)
             supervised = supervised + loss.detach()
             term = self.unlabelled(task, seen, batch, at)
             if term is not None:
@@ -243,6 +243,21 @@ class Method(ABC):
         beside = self.beside(model, seen_T, batch, at, rng)
         beside = zero if beside is None else beside
         return per_task, beside, Diagnostics(supervised, unlabelled, beside.detach(), weights, labels)
+
+    def labels_alone(self, model: Network, batch: Batch) -> tuple[list[Tensor], Tensor, Diagnostics]:
+        """The losses of a step whose batch has labelled items alone, as :meth:`losses` gives them.
+
+        Labels are learned as they are, whatever the method makes of them once it has unlabelled items.
+        """
+        features: dict[str, Tensor] = {}
+        logits: dict[str, list[Tensor]] = {}
+        self._send(model, {"labelled": batch.labelled_B}, features, logits)
+        per_task = [
+            self._with_distance(task, self.labels(task, seen, batch), seen, batch)
+            for task, seen in enumerate(self._seen(logits, features))
+        ]
+        zero = per_task[0].new_zeros(())
+        return per_task, zero, Diagnostics(sum((loss.detach() for loss in per_task), zero), zero, zero)
 
     def loss(
         self, model: Network, batch: Batch, at: Moment, rng: torch.Generator
@@ -273,6 +288,10 @@ class Method(ABC):
             self._send(at.teacher, taught, features, logits)
         learned = {"labelled": batch.labelled_B} | {name: batch.views[name] for name in self.learn_views}
         self._send(model, learned, features, logits)
+        return self._seen(logits, features)
+
+    def _seen(self, logits: Mapping[str, list[Tensor]], features: dict[str, Tensor]) -> list[Seen]:
+        """What passes gave, by task."""
         return [
             Seen({name: per_task[task] for name, per_task in logits.items()}, features)
             for task in range(len(self.tasks))
@@ -303,10 +322,22 @@ class Method(ABC):
         return model.classify(feature_BD)
 
     def supervised(self, task: int, seen: Seen, batch: Batch, at: Moment) -> Tensor:
-        """The loss of one task on labelled items: cross-entropy, where no method says otherwise."""
+        """The loss of one task on labelled items: as they are, where no method says otherwise."""
+        return self.labels(task, seen, batch)
+
+    def labels(self, task: int, seen: Seen, batch: Batch) -> Tensor:
+        """Cross-entropy on labelled items."""
         from sslcore.losses.supervised import masked_cross_entropy
 
         return masked_cross_entropy(seen.logits["labelled"], batch.label_TB[task])
+
+    def _with_distance(self, task: int, loss: Tensor, seen: Seen, batch: Batch) -> Tensor:
+        """Where classes have an order, a wrong one costs more the farther off it is."""
+        from sslcore.losses.ordinal import masked_order_distance
+
+        if self.tasks[task].kind != "ordinal":
+            return loss
+        return loss + masked_order_distance(seen.logits["labelled"], batch.label_TB[task])
 
     @abstractmethod
     def unlabelled(self, task: int, seen: Seen, batch: Batch, at: Moment) -> UnlabelledTerm | None:

@@ -36,6 +36,7 @@ class GenerativeMethod(Method):
 
     rate = 1e-3
     momentum = 0.9
+    labels_first = False
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape], items: int) -> None:
         super().__init__(config, tasks, items)

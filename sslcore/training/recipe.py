@@ -61,6 +61,12 @@ class TrainConfig(Config):
     learning_rate: float | None = param(
         None, low=1e-6, high=10, help="Highest learning rate; empty: what suits the network."
     )
+    labels_first: float = param(
+        0.2,
+        low=0,
+        high=0.9,
+        help="Share of the run's steps that learn labelled items alone, before the others come in.",
+    )
     weight_decay: float = param(5e-4, low=0, high=1, help="Pull of the weights towards zero.")
     clip: float = param(5.0, low=0, high=1000, help="Longest gradient that is let through; 0: any.")
     ema: float = param(0.999, low=0, high=0.99999, help="How slowly the averaged weights follow.")

@@ -49,7 +49,7 @@ from sslcore.training.prefetch import Ahead
 from sslcore.training.preprocess import Preprocess, plan
 from sslcore.training.recipe import Recipe
 from sslcore.training.report import Reporter, TrainingResult
-from sslcore.training.schedule import Budget, cosine, rising
+from sslcore.training.schedule import Budget, Opening, cosine, rising
 from sslcore.training.sizing import settle
 from sslcore.training.snapshot import CHECKPOINT
 from sslcore.training.step import Descent, Losses
@@ -160,6 +160,7 @@ class _Run:
         minutes = config.minutes * 60 * (1 - (self.warming.warm.config.share if self.warming else 0))
         given = config.steps is not None
         self.budget = Budget(total=config.steps or 1000, seconds=minutes, fixed=given, given=given)
+        self.opening = Opening(config.labels_first if self.method.labels_first and self.method_views else 0.0)
         self._prepare()
         self.evaluation = Evaluation(
             self.tasks,
@@ -269,6 +270,11 @@ class _Run:
         self.budget.lose(time.monotonic() - began, self.step)
         return [said.get(task.name) for task in self.tasks]
 
+    def _lighter(self) -> float:
+        """What a step of labelled items alone costs beside a whole one, by the items that pass through."""
+        labelled, unlabelled = self.pool.sizes
+        return labelled / (labelled + unlabelled * len(self.method_views))
+
     def _looking(self) -> float:
         """Seconds that a look at all items takes about: forward alone is a third of a step."""
         labelled, unlabelled = self.pool.sizes
@@ -288,7 +294,8 @@ class _Run:
         """The batch of a step and the dice it was made with, at the place where the method goes on."""
         dice = self.dice[step % 2]
         dice.turn(step)
-        batch = self.pool.batch(step, self.method_views, dice)
+        alone = self.opening.holds(step, self.budget)
+        batch = self.pool.batch(step, [] if alone else self.method_views, dice)
         if len(self.valued):
             row_U = batch.row_U.cpu().numpy()
             batch = replace(batch, valued=self.valued.batch(step, self.pool, dice, row_U))
@@ -410,6 +417,8 @@ class _Run:
             group["lr"] = self._rate(done) * group["scale"]
         alone = self.transfer.alone(done)
         made = None if alone else self.batches.take(self.step)
+        if self.step == self.opening.end:  # steps cost more from here on
+            self.loop_began, self.loop_step = time.monotonic(), self.step
         # dropout inside networks, where there is any; other items in each process, other draws
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step + 7919 * self.fleet.rank)
         if made is None:
@@ -521,8 +530,9 @@ class _Run:
         self._keep_best()
         self._show(self.step, self.method.picture)
         rate = (self.step - self.loop_step) / max(now - self.loop_began, 1e-9)
-        self.budget.measure(self.step, self.elapsed(), rate)
-        self.reporter.progress(self.step, self.budget.total)
+        first = self.opening.end is None and not self.transfer.alone(self.budget.done(self.step))
+        self.budget.measure(self.step, self.elapsed(), rate * (self._lighter() if first else 1.0))
+        self.reporter.progress(self.step, self.budget.total, note="First labelled items alone." * first)
 
     def _look_at_valued(self, weight_T: Tensor | None) -> None:
         """Figures of the tasks beside the method: there is no class to collapse to."""
@@ -581,7 +591,8 @@ class _Run:
                 return
             bad = self.step - 1  # a finite loss whose gradient was not: its step has spoilt the weights
         self.batches.close()
-        row_B, row_U = self.pool.rows(bad, unlabelled=bool(self.method_views))
+        views = [] if self.opening.holds(bad, self.budget) else self.method_views
+        row_B, row_U = self.pool.rows(bad, unlabelled=bool(views))
         rows = [*row_B.tolist(), *row_U.tolist()][:ROWS_TOLD]
         raise TrainingError(
             f"The loss became NaN or infinite at step {bad}, with a learning rate of "

@@ -3,7 +3,8 @@
 ``lr * cos(7 pi t / 16)`` (FixMatch, arXiv:2001.07685) falls to a fifth, never to zero; the rate of networks
 that start with a high one rises to it first. The steps of a run
 with a budget in minutes are estimated from the speed measured so far, evaluations and checkpoints included,
-until a quarter of the time is over, and are fixed from then on: the rest of the cosine does not jump.
+until a quarter of the time is over, and are fixed from then on: the rest of the cosine does not jump. The
+first steps of a run may learn labelled items alone (docs/adr/0010).
 """
 
 from __future__ import annotations
@@ -93,3 +94,31 @@ class Budget:
     def done(self, step: int) -> float:
         """Share of the run that is over after ``step`` steps."""
         return min(1.0, step / self.total)
+
+
+@dataclass
+class Opening:
+    """The first steps of a run, which learn labelled items alone.
+
+    They end once: a total that is estimated anew later does not open them again.
+
+    Args:
+        share: Of the run's steps.
+        end: The first step after them; None until they are over.
+
+    >>> opening, budget = Opening(share=0.2), Budget(total=10, seconds=0.0, fixed=True)
+    >>> [opening.holds(step, budget) for step in (0, 1, 2, 3)], opening.end
+    ([True, True, False, False], 2)
+    >>> budget.total = 100
+    >>> opening.holds(3, budget), opening.holds(1, budget)
+    (False, True)
+    """
+
+    share: float
+    end: int | None = None
+
+    def holds(self, step: int, budget: Budget) -> bool:
+        """Whether a step has labelled items alone; steps are to be asked for in their order."""
+        if self.end is None and step >= self.share * budget.total:
+            self.end = step
+        return self.end is None or step < self.end

@@ -48,6 +48,7 @@ def save(run: _Run, *, done: bool = False) -> None:
         "step": run.step if warming is None else warming.step,
         "total": budget.total,
         "fixed": budget.fixed,
+        "opening_end": run.opening.end,
         "seconds": run.elapsed(),
         "precision": str(run.precision).removeprefix("torch."),
         "preprocess": run.preprocess.as_dict(),
@@ -98,6 +99,7 @@ def load(run: _Run) -> None:
         warming.resize(int(facts.get("warm_batch") or warming.stream.size))
     budget = run.budget if warming is None else warming.budget
     budget.total, budget.fixed = int(facts["total"]), bool(facts["fixed"])
+    run.opening.end = facts.get("opening_end")
     run.spent = float(facts["seconds"])
     run.precision = getattr(torch, facts["precision"])
     run.predictor.precision = run.precision

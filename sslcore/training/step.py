@@ -70,11 +70,13 @@ class Losses(nn.Module):
     def _of_method(
         self, batch: Batch, at: Moment, rng: torch.Generator
     ) -> tuple[list[Tensor], Tensor, Diagnostics]:
-        """What the method makes of its tasks; it sees no other heads."""
+        """What the method makes of its tasks, of labels alone where no views came; it sees no other heads."""
         count = len(self._method.tasks)
         if not count:
             zero = torch.zeros((), device=batch.labelled_B.device)
             return [], zero, Diagnostics(zero, zero, zero)
+        if self._method.views and not batch.views:
+            return self._method.labels_alone(self.network.of_first(count), batch)
         at = replace(at, teacher=at.teacher.of_first(count))
         return self._method.losses(self.network.of_first(count), batch, at, rng)
 

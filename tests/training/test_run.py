@@ -121,7 +121,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_pa
         return dataclasses.replace(term, loss=term.loss * (float("nan") if at.step == 5 else 1.0))
 
     monkeypatch.setattr(FixMatch, "unlabelled", unlabelled)
-    settings = {"steps": 50, "checkpoint_every_s": 0.0, "evaluate_every_s": 3600}
+    settings = {"steps": 50, "labels_first": 0, "checkpoint_every_s": 0.0, "evaluate_every_s": 3600}
     dealt, deal = {}, Pool.batch
 
     def batch(self, step, names, dice):

@@ -33,6 +33,7 @@ def unreadable(monkeypatch):
 
 
 def a_run(name, data, folder, **settings):
+    settings = {"labels_first": 0} | settings
     run = _Run(recipe(name, steps=50, **settings), data, Remember(), folder)
     run._step()  # what is made once may be read once
     return run
@@ -45,6 +46,14 @@ def test_no_method_reads_in_a_step(name, data, tmp_path, unreadable):
     unreadable()
     for _ in range(2):
         run._step()
+
+
+def test_no_step_of_labels_alone_reads_either(tmp_path, unreadable):
+    run = a_run("fixmatch", blobs(), tmp_path, labels_first=0.06)
+    unreadable()
+    for _ in range(3):
+        run._step()
+    assert run.opening.end == 3
 
 
 def test_the_trap_works(tmp_path, unreadable, monkeypatch):
