@@ -128,9 +128,12 @@ def told(found: Finding) -> Reason:
     """A figure from a set like the project's, beside the instant loop's there."""
     row = found.score
     which = ", ".join(part for part in (row.how, row.method) if part)
-    text = f"On {row.ground} with {row.per_class:g} labels a class the best of its kind ({which}) reached "
+    best = which if found.level else f"the best of its kind ({which})"
+    text = f"On {row.ground} with {row.per_class:g} labels a class {best} reached "
     beside = "" if found.instant is None else f", the instant loop {found.instant:.0f} %"
-    return Reason(f"{text}{row.accuracy:.0f} %{beside}.", row.source)
+    others = f"{found.level} others" if found.level > 1 else "another"
+    led = f" Within what draws of labels differ by, {others} of its kind did as well; over all sets it leads."
+    return Reason(f"{text}{row.accuracy:.0f} %{beside}.{led if found.level else ''}", row.source)
 
 
 def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | None:

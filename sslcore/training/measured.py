@@ -81,6 +81,7 @@ class Score:
         accuracy: Per cent of the items without a label.
         source: Where it stands.
         how: What else was chosen, in the words of the table ("lora"); empty for the usual.
+        spread: Standard deviation over draws of labels, in points; 0 where it is unknown.
     """
 
     ground: str
@@ -90,6 +91,7 @@ class Score:
     accuracy: float
     source: str
     how: str = ""
+    spread: float = 0.0
 
 
 WRITTEN = (
@@ -165,7 +167,9 @@ def _methods(docs: Path) -> Iterator[Score]:
             continue
         method, each = str(row.get("method")), row["labels"] / ground.classes
         approach = "features" if ground.modality == "text" else approach_of(method)
-        yield Score(str(row["set"]), approach, method, each, 100 * float(row["accuracy"]), METHODS_PAGE)
+        spread = 100 * float(row.get("spread") or 0.0)
+        accuracy = 100 * float(row["accuracy"])
+        yield Score(str(row["set"]), approach, method, each, accuracy, METHODS_PAGE, spread=spread)
 
 
 def _transfer(docs: Path) -> Iterator[Score]:

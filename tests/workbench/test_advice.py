@@ -135,6 +135,23 @@ def test_a_figure_counts_only_for_sets_like_it_and_about_as_many_labels():
     assert finding(CLOTHES.ground, 4, "consistency", WRITTEN).score.method == "mean_teacher"
 
 
+def test_of_methods_that_draws_do_not_tell_apart_the_one_ahead_over_all_sets_is_taken():
+    def row(ground, method, accuracy, spread=0.0):
+        return Score(ground, "consistency", method, 4, accuracy, "docs/methods/scores.md", spread=spread)
+
+    others = [row("mnist-5k", "fixmatch", 70.0), row("mnist-5k", "freematch", 90.0)]
+    close = [row("sign-digits", "fixmatch", 75.0, spread=3.0), row("sign-digits", "freematch", 73.0)]
+    found = finding(SIGNS.ground, 4, "consistency", [*others, *close])
+    assert (found.score, found.level) == (close[1], 1)
+    apart = [row("sign-digits", "fixmatch", 75.0, spread=1.0), close[1]]
+    found = finding(SIGNS.ground, 4, "consistency", [*others, *apart])
+    assert (found.score, found.level) == (apart[0], 0)
+    advised = {p.key: p for p in counsel(SIGNS, held=[*others, *close]).proposals}["consistency"]
+    assert advised.method == "freematch"
+    assert "freematch reached 73 %" in advised.reasons[-1].text
+    assert "another of its kind did as well; over all sets it leads" in advised.reasons[-1].text
+
+
 # --- what is proposed ----------------------------------------------------------------------------
 
 
