@@ -11,6 +11,7 @@ from pages.components.words import duration, figure, plain, plural
 from pages.routes.access import mint
 from sslcore.store import Task, projects
 from sslcore.workbench import Workbench
+from sslcore.workbench.titles import recipe_title
 
 
 def annotator() -> str:
@@ -154,7 +155,7 @@ def _doing(kind: str, recipe: Mapping[str, Any]) -> str:
     """What a run does, in two or three words."""
     what = plain(recipe.get("encoder") or "")
     if kind == "train":
-        return f"Training {plain(recipe.get('method', ''))}"
+        return f"Training {plain(recipe_title(recipe))}"
     return {
         "features": f"Features {what}",
         "map": f"Map of {what}",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from sslcore.methods import METHODS
 from sslcore.training.advice_rules import FEW, IMAGE_RULES, NOT_MEASURED, TEXT_RULES
 from sslcore.training.evidence import Finding, distance, finding, instant, nearest
 from sslcore.training.measured import EFFICIENCY, SETS, Score, scores
@@ -127,7 +128,8 @@ def _as_measured(draft: Proposal, found: Finding) -> Proposal:
 def told(found: Finding) -> Reason:
     """A figure from a set like the project's, beside the instant loop's there."""
     row = found.score
-    which = ", ".join(part for part in (row.how, row.method) if part)
+    title = METHODS[row.method].title if row.method in METHODS.names() else row.method
+    which = ", ".join(part for part in (row.how, title) if part)
     best = which if found.level else f"the best of its kind ({which})"
     text = f"On {row.ground} with {row.per_class:g} labels a class {best} reached "
     beside = "" if found.instant is None else f", the instant loop {found.instant:.0f} %"

@@ -112,7 +112,7 @@ def test_the_tables_of_other_pages_are_read_too_and_their_best_is_taken_over(tmp
     assert found.lead == pytest.approx(15.0), "beside the instant loop of the same draw"
     first = counsel(SIGNS, held=held).proposals[0]
     assert (first.key, first.method, first.fusion) == ("pretrained", "fixmatch", {"transfer": "lora"})
-    assert "(lora, fixmatch) reached 80 %, the instant loop 65 %" in first.reasons[-1].text
+    assert "(lora, FixMatch) reached 80 %, the instant loop 65 %" in first.reasons[-1].text
     Recipe.parse(first.recipe())
 
 
@@ -148,7 +148,7 @@ def test_of_methods_that_draws_do_not_tell_apart_the_one_ahead_over_all_sets_is_
     assert (found.score, found.level) == (apart[0], 0)
     advised = {p.key: p for p in counsel(SIGNS, held=[*others, *close]).proposals}["consistency"]
     assert advised.method == "freematch"
-    assert "freematch reached 73 %" in advised.reasons[-1].text
+    assert "FreeMatch reached 73 %" in advised.reasons[-1].text
     assert "another of its kind did as well; over all sets it leads" in advised.reasons[-1].text
 
 
@@ -178,7 +178,9 @@ def test_reasons_are_tied_to_what_was_read():
     assert first.train_config["backbone"] == "efficientnet_lite0"
     said = " ".join(reason.text for reason in first.reasons)
     assert "4 labels a class, 2,062 colour photographs of 100 px" in said
-    assert "On sign-digits with 4 labels a class the best of its kind (supervised) reached 73 %" in said
+    assert (
+        "On sign-digits with 4 labels a class the best of its kind (Supervised network) reached 73 %" in said
+    )
 
 
 def test_labels_come_first_where_no_training_led_the_instant_loop():
