@@ -47,7 +47,7 @@ FASHION = Path(os.environ.get("LABELLOOM_FASHION_MNIST", "/usr/share/datasets/fa
 RUNS = Kept(ROOT / "docs" / "methods" / "runs.jsonl", ("set", "labels", "minutes", "method", "seed"))
 SCORES = ROOT / "docs" / "methods" / "scores.json"
 SETS = ("digits", "mnist-5k", "fashion-mnist", "sign-digits", "ag-news")
-PROBE_STEPS = 12
+PROBE_STEPS, PROBE_SECONDS = 12, 4.0  # what is shorter tells little on a busy machine
 SMALL = {"batch": 8, "unlabelled_ratio": 3}
 QUICK = {"methods": ["supervised", "fixmatch", "mean_teacher"], "steps": 300}
 
@@ -133,6 +133,7 @@ def steps_for(found: Any, method: str, *, labels: int, minutes: float) -> int:
         warm=2,
         short=2 + PROBE_STEPS,
         probe=3 * PROBE_STEPS,
+        enough=PROBE_SECONDS,
     )
     return max(50, timed.steps_in(minutes * 60))
 
