@@ -15,6 +15,7 @@ PANELS: tuple[dict[str, Any], ...] = (
     {
         "title": "Loss",
         "help": "What the training lowers, averaged since the last evaluation.",
+        "words": ["The first {labels_first} steps had labelled items alone; then more is asked."],
         "percent": False,
         "low": 0,
         "lines": [],

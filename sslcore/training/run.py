@@ -516,6 +516,8 @@ class _Run:
         losses = self.tally.losses()
         if losses:
             losses.append(("learning_rate", self._rate(self.budget.done(self.step))))
+        if self.opening.end and "labels_first" not in self.metrics:
+            losses.append(("labels_first", float(self.opening.end)))
         for metric, value in losses:
             self.metrics[metric] = value
             self.reporter.metric(self.step, metric, value)

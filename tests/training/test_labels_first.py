@@ -68,6 +68,9 @@ def test_a_budget_in_minutes_holds_and_the_phase_is_said(dealt, tmp_path):
     settings = recipe(minutes=0.05, evaluate_every_s=0.2, labels_first=0.3)
     out = train(settings, blobs(), told, folder=tmp_path)
     assert any("labelled items alone" in note for _, _, note in told.notes)
+    assert [value for _, name, value, _ in told.rows if name == "labels_first"] == [
+        sum(count == 0 for count in dealt.values())
+    ]
     assert 0 < sum(count == 0 for count in dealt.values()) < out.steps
     kinds = [dealt[step] for step in range(out.steps)]
     assert kinds == sorted(kinds)  # it does not come again
