@@ -39,13 +39,17 @@ def models(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
         held = entry.report
         row: dict[str, object] = {
             "Model": ("✓ " if entry.candidate.key == followed else "") + title,
-            "Labels": entry.candidate.labels,
-            "Measured on": "nothing yet" if held is None else plural(entry.size, f"{entry.source} item"),
         }
         for title, name in FIGURES.items():
             row[title] = "–" if held is None else charts.told(getattr(held, name))
-            if title == "Accuracy":
-                row["Key accuracy"] = percent(entry.key_accuracy)
+            if title == "Accuracy":  # the first figures are to be seen on a small screen too
+                row |= {
+                    "Key accuracy": percent(entry.key_accuracy),
+                    "Measured on": "nothing yet"
+                    if held is None
+                    else plural(entry.size, f"{entry.source} item"),
+                    "Labels": entry.candidate.labels,
+                }
         row["ECE"] = None if held is None else held.ece
         rows.append(row)
     table = pd.DataFrame(rows)
@@ -61,7 +65,7 @@ def models(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
         width="stretch",
         column_config={
             "Model": st.column_config.TextColumn(
-                width=320, help="✓: Label, Review and Export follow this one."
+                width=260, help="✓: Label, Review and Export follow this one."
             ),
             "ECE": st.column_config.NumberColumn(
                 format="%.3f", help="Expected calibration error: how far confidence is from being right."

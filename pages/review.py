@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages import shell
 from pages.components.sample_wall import sample_wall
-from pages.components.words import plain, plural
+from pages.components.words import plain, plural, unbroken
 from sslcore.errors import LabelloomError
 from sslcore.quality.thresholds import Acceptance
 from sslcore.shapes import FloatArray
@@ -174,7 +174,7 @@ def accept_panel(class_index: int | None) -> None:
     with right:
         class_index = None if several else class_index
         chosen = preview.overall if class_index is None else preview.by_class[class_index]
-        st.markdown(f"**{plain(means(chosen))}**")
+        st.markdown(f"**{unbroken(plain(means(chosen)))}**")
         where = "" if class_index is None else f" as {task.classes[class_index].name}"
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(

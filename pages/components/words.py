@@ -19,6 +19,15 @@ def percent(value: float | None, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
+def unbroken(words: str) -> str:
+    """Words whose numbers stay in one line with their per cent sign.
+
+    >>> unbroken("97 % of 3 items").split(" ")
+    ['97\\xa0%', 'of', '3', 'items']
+    """
+    return words.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def duration(seconds: float | None) -> str:
     """A length of time in its largest fitting unit.
 
