@@ -25,7 +25,7 @@ def labels(workbench: Workbench, task: Task) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         names = [choice.name for choice in formats]
-        chosen = st.pills("Format", names, default=names[0], required=True) or names[0]
+        chosen = st.pills("Format", names, default=names[0], required=True, wrap=True) or names[0]
         st.caption(next(plain(choice.title) for choice in formats if choice.name == chosen))
         include = [
             name
