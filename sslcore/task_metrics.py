@@ -137,7 +137,7 @@ def multiple_report(
     taken_RC, had_RC, right_RC = _counts(said_AC, answer_AC, weight_RA, half_R2)
     wrong_A = (likely_AC != answer_AC).mean(axis=1)
     figures = {
-        "sample_f1": _share_range(set_scores(answer_AC, said_AC), seed),
+        "sample_f1": _share_range(set_scores(answer_AC, said_AC), weight_RA, half_R2),
         "micro_f1": _range(
             _f1(hits_C.sum(), said_C.sum(), support_C.sum()),
             _f1(right_RC.sum(axis=1), taken_RC.sum(axis=1), had_RC.sum(axis=1)),
@@ -148,10 +148,8 @@ def multiple_report(
         ),
         "subset_accuracy": proportion_interval(int((likely_AC == answer_AC).all(axis=1).sum()), size),
         "mean_average_precision": _mean_average_precision(answer_AC, proba_AC, weight_RA, half_R2, present_C),
-        "hamming_loss": _range(  # half an item with no class wrong, and half of one with one wrong
-            float(wrong_A.mean()),
-            (weight_RA @ wrong_A + half_R2[:, 1] / len(class_names)) / (1 + half_R2.sum(axis=1)),
-        ),
+        # half an item with no class wrong, and half of one with one wrong
+        "hamming_loss": _share_range(wrong_A, weight_RA, half_R2, most=1 / len(class_names)),
     }
     rows = tuple(
         ClassRow(
@@ -272,13 +270,13 @@ def _range(value: float, draw_R: FloatArray | None) -> Interval:
     return Interval(value, min(float(low), value), max(float(high), value))
 
 
-def _share_range(score_A: FloatArray, seed: int) -> Interval:
-    """The mean of scores from 0 to 1. Half an item of 0 and half of 1 stand beside them, as in Jeffreys'
+def _share_range(
+    score_A: FloatArray, weight_RA: FloatArray, half_R2: FloatArray, *, most: float = 1.0
+) -> Interval:
+    """The mean of scores from 0 up. Half an item of ``most`` and half of 0 stand beside them, as in Jeffreys'
     interval, which scores of 0 and 1 give: all items right is no certainty."""
-    rng = np.random.default_rng(seed)
-    weight_RA, half_R2 = rng.exponential(size=(DRAWS, len(score_A))), rng.gamma(0.5, size=(DRAWS, 2))
-    total_R = weight_RA.sum(axis=1) + half_R2.sum(axis=1)
-    return _range(float(score_A.mean()), (weight_RA @ score_A + half_R2[:, 0]) / total_R)
+    drawn_R = weight_RA @ score_A + half_R2[:, 0] * most
+    return _range(float(score_A.mean()), drawn_R / (1 + half_R2.sum(axis=1)))
 
 
 def _halves(size: int, seed: int) -> FloatArray:
