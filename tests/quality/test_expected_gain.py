@@ -81,6 +81,14 @@ def test_separate_items_say_less_than_the_same_ones():
     assert apart.high - apart.low > paired.high - paired.low
 
 
+def test_nobody_gains_more_than_is_left():
+    """Points that scatter leave much to luck (3 points here); the range ends where all would be right."""
+    labels_S = np.array([4, 8, 16, 32, 64])
+    error_DS = np.tile([0.3, 0.0, 0.02, 0.02, 0.0], (300, 1))
+    gain = expected_gain(labels_S, error_DS, more=1000, rng=np.random.default_rng(0)).accuracy
+    assert 0 < gain.value < gain.high <= 0.02
+
+
 def test_same_seed_same_answer_and_wrong_input_is_refused():
     labels_S, wrong_SA = np.array([4, 8, 12, 16, 20]), np.zeros((5, 20), bool)
     assert told(labels_S, wrong_SA, 4) == told(labels_S, wrong_SA, 4)
