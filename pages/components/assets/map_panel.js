@@ -1,4 +1,5 @@
 /** What is selected, what the machine and people say of it, and what can be done to all of it at once. */
+import { ClassSearch } from "./class_search.js";
 import { button, count, el, percent } from "./dom.js";
 import { keyLabel } from "./keys.js";
 import { Pictures } from "./sample.js";
@@ -130,24 +131,15 @@ export class MapPanel {
   }
 
   _search() {
-    const found = el("div", { class: "choices", "aria-label": "Found classes" });
-    const search = el("input", {
-      type: "search",
-      placeholder: `Find one of ${count(this.classes.length)} classes`,
-      "aria-label": "Find a class to give",
-      on: {
-        input: async () => {
-          const words = search.value.trim();
-          const answer = words ? await this.host.find(words) : { classes: [] };
-          if (search.value.trim() === words) found.replaceChildren(...answer.classes.map((one) => this._classButton(one)));
-        },
-        keydown: (event) => {
-          if (event.key === "Enter") found.querySelector("button")?.click();
-          if (event.key === "Escape") search.blur();
-        },
+    const { root } = new ClassSearch({
+      find: (words) => this.host.find(words),
+      offer: (one) => this._classButton(one),
+      failed: (words) => {
+        this.done.textContent = words;
       },
+      placeholder: `Find one of ${count(this.classes.length)} classes`,
     });
-    return el("div", { class: "search" }, search, found);
+    return root;
   }
 
   _samples(cards) {

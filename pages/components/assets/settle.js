@@ -8,7 +8,7 @@
 import { button, count, el, percent } from "./dom.js";
 import { Outbox } from "./journal.js";
 import { keyLabel, listen } from "./keys.js";
-import { call } from "./api.js";
+import { ClassSearch, findClasses } from "./class_search.js";
 import { Pictures, Sample } from "./sample.js";
 
 const TELL_AFTER = 700;
@@ -66,21 +66,18 @@ class Settle {
     this.said = el("div", { class: "fact" });
     this.why = el("p", { class: "why", data: { testid: "settle-why" } });
     this.choices = el("div", { class: "choices", role: "group", "aria-label": "Classes" });
-    this.found = el("div", { class: "choices found" });
-    this.search = el("input", {
-      type: "search",
-      placeholder: "Another class…",
-      "aria-label": "Find a class to give",
-      on: { input: () => this._find(), keydown: (event) => this._searching(event) },
+    this.search = new ClassSearch({
+      find: (words) => findClasses(this.data, words),
+      offer: (one) => this._classButton(one),
+      failed: (words) => this._say(words),
     });
-    this.other = el("div", { class: "other" }, this.search, this.found);
     this.tools = el("div", { class: "tools" });
     this.save = el("span", { class: "save quiet", role: "status", data: { testid: "settle-saved" } });
     this.told = el("span", { class: "told", role: "status", "aria-live": "polite", data: { testid: "settle-told" } });
     this._buildTools();
     const side = el("div", { class: "side" }, this.head, this.list);
     const facts = el("div", { class: "facts" }, this.given, this.said);
-    this.body = el("div", { class: "body" }, facts, this.why, this.stage, this.choices, this.other, this.tools);
+    this.body = el("div", { class: "body" }, facts, this.why, this.stage, this.choices, this.search.root, this.tools);
     this.foot = el("div", { class: "foot" }, this.told, this.save);
     this.empty = el("div", { class: "empty", data: { testid: "settle-empty" } });
     this.root.replaceChildren(side, el("div", { class: "desk" }, this.body, this.empty, this.foot));
@@ -122,7 +119,7 @@ class Settle {
     }
     this._merge(data.cases);
     this.choices.replaceChildren(...data.classes.slice(0, MOST_BUTTONS).map((one) => this._classButton(one)));
-    this.other.hidden = data.task.classes <= MOST_BUTTONS;
+    this.search.show(data.task.classes > MOST_BUTTONS);
     this.root.dataset.list = data.list;
     this.paint();
   }
@@ -411,7 +408,7 @@ class Settle {
     if (name === "Enter" || name === "a") return () => this.accept();
     if (name === "Space") return () => this.skip();
     if (name === "f") return () => this.flag();
-    if (name === "/" && !this.other.hidden) return () => this.search.focus();
+    if (name === "/" && this.search.opens) return this.search.opens;
     const one = this.data.classes.find((info) => info.key === name);
     return one ? () => this.label(one) : null;
   }
@@ -419,27 +416,10 @@ class Settle {
   _classButton(one) {
     const give = () => {
       this.label(one);
-      this.search.value = "";
-      this.found.replaceChildren();
+      this.search.clear();
     };
     const key = one.key ? el("kbd", {}, keyLabel(one.key)) : null;
     return button({ class: "class", title: one.name, "aria-label": one.name, "aria-keyshortcuts": one.key, data: { position: one.position }, on: { click: give } }, key, chip(one), el("span", { class: "name" }, one.name));
-  }
-
-  async _find() {
-    const words = this.search.value.trim();
-    const query = new URLSearchParams({ task: String(this.data.task.id), find: words, limit: "12" });
-    try {
-      const answer = words ? await call(`classes?${query}`, { token: this.data.token }) : { classes: [] };
-      if (this.search.value.trim() === words) this.found.replaceChildren(...answer.classes.map((one) => this._classButton(one)));
-    } catch {
-      this._say("The classes cannot be searched just now.");
-    }
-  }
-
-  _searching(event) {
-    if (event.key === "Enter") this.found.querySelector("button")?.click();
-    if (event.key === "Enter" || event.key === "Escape") this.search.blur();
   }
 
   end() {

@@ -6,7 +6,7 @@
 import { button, count, el } from "./dom.js";
 import { Outbox } from "./journal.js";
 import { keyLabel, listen } from "./keys.js";
-import { call } from "./api.js";
+import { ClassSearch, findClasses } from "./class_search.js";
 import { Pictures } from "./sample.js";
 import { header, row, tile } from "./wall_view.js";
 
@@ -46,12 +46,10 @@ class Wall {
     this.save = el("span", { class: "save quiet", role: "status", data: { testid: "wall-saved" } });
     this.said = el("span", { class: "quiet", role: "status", "aria-live": "polite", data: { testid: "wall-said" } });
     this.choices = el("div", { class: "choices", role: "group", "aria-label": "Label as" });
-    this.found = el("div", { class: "choices found" });
-    this.search = el("input", {
-      type: "search",
-      placeholder: "Another class…",
-      "aria-label": "Find a class to give",
-      on: { input: () => this._find(), keydown: (event) => this._searching(event) },
+    this.search = new ClassSearch({
+      find: (words) => findClasses(this.data, words),
+      offer: (one) => this._classButton(one),
+      failed: (words) => this._say(words),
     });
     const verb = (words, key, act, title) =>
       button({ title, "aria-keyshortcuts": key, on: { click: act } }, words, " ", el("kbd", {}, keyLabel(key)));
@@ -65,7 +63,7 @@ class Wall {
       verb("Choose", "Space", () => this.toggle(this.cells[this.at]), "Choose the item with the frame"),
       button({ title: "Choose all on this page", on: { click: () => this.all() } }, "All ", el("kbd", {}, "Ctrl A")),
     );
-    this.bar = el("div", { class: "bar" }, this.choices, el("div", { class: "other" }, this.search, this.found), verbs, el("div", { class: "states" }, this.state, this.said, this.save));
+    this.bar = el("div", { class: "bar" }, this.choices, this.search.root, verbs, el("div", { class: "states" }, this.state, this.said, this.save));
     this.grid = el("div", {
       class: "grid",
       role: "grid",
@@ -91,7 +89,7 @@ class Wall {
     }
     if (!outbox.pending.length && data.version >= outbox.newest) this.patches.clear();
     this.choices.replaceChildren(...data.classes.slice(0, MOST_BUTTONS).map((one) => this._classButton(one)));
-    this.search.parentElement.hidden = data.task.classes <= MOST_BUTTONS;
+    this.search.show(data.task.classes > MOST_BUTTONS);
     this.bar.hidden = !data.cards.length;
     this._fill();
     this._states();
@@ -330,7 +328,7 @@ class Wall {
     if (name === "f") return () => this.flag();
     if (name === "Ctrl+A") return () => this.all();
     if (name === "Escape") return this.chosen.size ? () => this.clear() : null;
-    if (name === "/" && !this.search.parentElement.hidden) return () => this.search.focus();
+    if (name === "/" && this.search.opens) return this.search.opens;
     const one = this.data.classes.find((info) => info.key === name);
     return one ? () => this.label(one) : null;
   }
@@ -341,26 +339,9 @@ class Wall {
     const key = one.key ? el("kbd", {}, keyLabel(one.key)) : null;
     const give = () => {
       this.label(one);
-      this.search.value = "";
-      this.found.replaceChildren();
+      this.search.clear();
     };
     return button({ class: "class", title: one.name, "aria-keyshortcuts": one.key, on: { click: give } }, chip, el("span", { class: "name" }, one.name), key);
-  }
-
-  async _find() {
-    const words = this.search.value.trim();
-    const query = new URLSearchParams({ task: String(this.data.task.id), find: words, limit: "12" });
-    try {
-      const answer = words ? await call(`classes?${query}`, { token: this.data.token }) : { classes: [] };
-      if (this.search.value.trim() === words) this.found.replaceChildren(...answer.classes.map((one) => this._classButton(one)));
-    } catch {
-      this._say("The classes cannot be searched just now.");
-    }
-  }
-
-  _searching(event) {
-    if (event.key === "Enter") this.found.querySelector("button")?.click();
-    if (event.key === "Enter" || event.key === "Escape") this.search.blur();
   }
 
   end() {
