@@ -20,7 +20,7 @@ from sslcore.errors import DataError
 from sslcore.instant import INSTANT
 from sslcore.instant.linear import LinearHead
 from sslcore.instant.model import Guess, Known
-from sslcore.instant.view import View
+from sslcore.instant.view import View, check_views
 from sslcore.shapes import UNLABELLED, FloatArray, IntArray
 
 MOST_ENTRIES = 1_000_000_000
@@ -107,19 +107,7 @@ class InstantLoop:
     """
 
     def __init__(self, views: Sequence[View], *, classes: int, seed: int = 0, model: str = "auto") -> None:
-        if not views or classes < 1:
-            raise DataError(
-                f"InstantLoop needs at least one view and one class. Received: {len(views)} views, "
-                f"{classes} classes."
-            )
-        if len({len(view) for view in views}) > 1:
-            sizes = ", ".join(f"{view.name}: {len(view)}" for view in views)
-            raise DataError(f"InstantLoop needs views of the same items. Received: {sizes}.")
-        if len(views[0]) * classes > MOST_ENTRIES:
-            raise DataError(
-                f"{len(views[0]):,} items × {classes:,} classes is more than this machine can hold in "
-                f"one table ({MOST_ENTRIES:,} entries). Is the label column a text or an identifier?"
-            )
+        check_views("InstantLoop", views, classes, most=MOST_ENTRIES)
         self.views, self.classes, self.seed, self.model_name = list(views), classes, seed, model
         entry = INSTANT[model]
         self._model = entry.value(entry.config())

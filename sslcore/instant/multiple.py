@@ -22,7 +22,7 @@ import numpy as np
 from sslcore.errors import DataError
 from sslcore.graph.regression import Smoother
 from sslcore.instant.sigmoid import expit, left_out_logits, logit, sigmoid_regression
-from sslcore.instant.view import View
+from sslcore.instant.view import View, check_views
 from sslcore.shapes import BoolArray, FloatArray, IntArray
 
 MOST_ENTRIES = 200_000_000
@@ -154,19 +154,7 @@ class MultipleLoop:
     """
 
     def __init__(self, views: Sequence[View], *, classes: int, seed: int = 0) -> None:
-        if not views or classes < 1:
-            raise DataError(
-                f"MultipleLoop needs at least one view and one class. Received: {len(views)} views, "
-                f"{classes} classes."
-            )
-        if len({len(view) for view in views}) > 1:
-            sizes = ", ".join(f"{view.name}: {len(view)}" for view in views)
-            raise DataError(f"MultipleLoop needs views of the same items. Received: {sizes}.")
-        if len(views[0]) * classes > MOST_ENTRIES:
-            raise DataError(
-                f"{len(views[0]):,} items × {classes:,} classes is more than this machine can hold in "
-                f"one table ({MOST_ENTRIES:,} entries). Is the label column a text or an identifier?"
-            )
+        check_views("MultipleLoop", views, classes, most=MOST_ENTRIES)
         self.views, self.classes, self.seed = list(views), classes, seed
         self._smoothers: dict[str, Smoother] = {}
         self._start: dict[str, tuple[FloatArray, FloatArray]] = {}

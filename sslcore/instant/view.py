@@ -9,6 +9,7 @@ is mapped from the disk, where the worker has put it (``kept.py``), and read blo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -234,3 +235,33 @@ def unit_rows(feature_BD: FloatArray, mean_D: FloatArray | float = 0.0) -> Float
     """Rows less the mean, of length 1, float32."""
     centred_BD = np.asarray(feature_BD, np.float32) - np.asarray(mean_D, np.float32)
     return centred_BD / np.maximum(np.linalg.norm(centred_BD, axis=1, keepdims=True), 1e-12)
+
+
+def check_views(loop: str, views: Sequence[View], classes: int, *, most: int) -> None:
+    """Refuses what a loop cannot work on.
+
+    Args:
+        loop: Who asks, for the message.
+        views: Its views.
+        classes: How many classes there are.
+        most: Items times classes that it can hold.
+
+    Raises:
+        DataError: No view or no class, views of different items, or more classes than a table can hold.
+
+    >>> check_views("InstantLoop", [], 3, most=100)
+    Traceback (most recent call last):
+    sslcore.errors.DataError: InstantLoop needs at least one view and one class. Received: 0 views, 3 classes.
+    """
+    if not views or classes < 1:
+        raise DataError(
+            f"{loop} needs at least one view and one class. Received: {len(views)} views, {classes} classes."
+        )
+    if len({len(view) for view in views}) > 1:
+        sizes = ", ".join(f"{view.name}: {len(view)}" for view in views)
+        raise DataError(f"{loop} needs views of the same items. Received: {sizes}.")
+    if len(views[0]) * classes > most:
+        raise DataError(
+            f"{len(views[0]):,} items × {classes:,} classes is more than this machine can hold in "
+            f"one table ({most:,} entries). Is the label column a text or an identifier?"
+        )

@@ -17,16 +17,27 @@ def wishes(monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
-def open_bench(tmp_path, wishes):
-    """Opens one more project; ``make`` is how it is made, texts by default."""
+def opened():
+    """Opens a project that is there: ``opened(home, name)``."""
     held = []
 
-    def open_project(make=make_text_project, **how):
-        name = f"p{len(held)}"
-        make(tmp_path, name, **how).close()
-        held.append(Workbench.open(name, root=tmp_path))
+    def open_project(home, name):
+        held.append(Workbench.open(name, root=home))
         return held[-1]
 
     yield open_project
     for bench in held:
         bench.close()
+
+
+@pytest.fixture
+def open_bench(tmp_path, wishes, opened):
+    """Opens one more project; ``make`` is how it is made, texts by default."""
+    made = []
+
+    def open_project(make=make_text_project, **how):
+        made.append(f"p{len(made)}")
+        make(tmp_path, made[-1], **how).close()
+        return opened(tmp_path, made[-1])
+
+    return open_project

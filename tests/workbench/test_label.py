@@ -24,29 +24,16 @@ CLIENT = "client-0001"
 
 
 @pytest.fixture
-def open_bench():
-    held = []
-
-    def open_project(home, name):
-        held.append(Workbench.open(name, root=home))
-        return held[-1]
-
-    yield open_project
-    for bench in held:
-        bench.close()
-
-
-@pytest.fixture
-def bench(tmp_path, open_bench):
+def bench(tmp_path, opened):
     make_text_project(tmp_path, "p", n=120, labelled=16).close()
-    return open_bench(tmp_path, "p")
+    return opened(tmp_path, "p")
 
 
 @pytest.fixture
-def plain(tmp_path, open_bench):
+def plain(tmp_path, opened):
     """Without features: nothing is known of the items."""
     make_text_project(tmp_path, "plain", n=50, features=False).close()
-    return open_bench(tmp_path, "plain")
+    return opened(tmp_path, "plain")
 
 
 def give(bench, cards, *, first=1, client=CLIENT, annotator="me", value=None):
@@ -171,15 +158,15 @@ def test_a_labelled_item_is_shown_with_its_label(bench):
         bench.label.card(bench.task(), 121)
 
 
-def test_long_texts_are_cut_and_pictures_named_by_their_hash(tmp_path, open_bench):
+def test_long_texts_are_cut_and_pictures_named_by_their_hash(tmp_path, opened):
     make_text_project(
         tmp_path, "long", texts=["x" * (MOST_TEXT + 5), "short"], classes=("a", "b"), features=False
     ).close()
-    cards = {card.item_id: card for card in open_bench(tmp_path, "long").label.queue(_task(tmp_path), 5)}
+    cards = {card.item_id: card for card in opened(tmp_path, "long").label.queue(_task(tmp_path), 5)}
     assert len(cards[1].text) == MOST_TEXT
     assert (cards[1].clipped, cards[2].clipped) == (True, False)
     make_image_project(tmp_path, "pictures", n=4, features=False).close()
-    images = open_bench(tmp_path, "pictures")
+    images = opened(tmp_path, "pictures")
     card = images.label.queue(images.task(), 1)[0]
     assert card.text is None
     assert images.store.items([card.item_id])[0].sha256.startswith(card.sha)
@@ -244,7 +231,7 @@ def test_audit_stops_at_its_target(bench):
     assert not any(card.audit for card in bench.label.queue(task, 40))
 
 
-def test_no_audit_questions_where_the_import_brought_enough(tmp_path, open_bench):
+def test_no_audit_questions_where_the_import_brought_enough(tmp_path, opened):
     store = make_text_project(tmp_path, "brought", n=260, features=False)
     ids, task = list(range(1, 121)), store.task("topic")
     store.annotations.append(
@@ -262,7 +249,7 @@ def test_no_audit_questions_where_the_import_brought_enough(tmp_path, open_bench
         ]
     )
     store.close()
-    bench = open_bench(tmp_path, "brought")
+    bench = opened(tmp_path, "brought")
     assert not any(card.audit for card in bench.label.queue(bench.task(), 50))
 
 
@@ -320,10 +307,10 @@ def test_interleaving_loses_nothing(wanted, audits, n, share):
     assert (rows[audit] >= 100).all()
 
 
-def test_the_audit_estimate_is_honest(tmp_path, open_bench):
+def test_the_audit_estimate_is_honest(tmp_path, opened):
     """Wrong answers on half of the audit questions halve the figure, which names its source."""
     make_text_project(tmp_path, "honest", n=400, labelled=40).close()
-    bench = open_bench(tmp_path, "honest")
+    bench = opened(tmp_path, "honest")
     bench.label.set_audit(share=0.5)
     task, first, audits = bench.task(), 1, 0
     while audits < 30:
@@ -505,9 +492,9 @@ def test_add_class_is_there_at_once(bench):
 
 
 @pytest.mark.parametrize("labelled", [0, 60])
-def test_none_or_all_labelled_is_a_sensible_state(tmp_path, open_bench, labelled):
+def test_none_or_all_labelled_is_a_sensible_state(tmp_path, opened, labelled):
     make_text_project(tmp_path, "edge", n=60, labelled=labelled).close()
-    bench = open_bench(tmp_path, "edge")
+    bench = opened(tmp_path, "edge")
     assert len(bench.label.queue(bench.task(), 100)) == 60 - labelled
     assert bench.label.progress(bench.task(), "me").labelled == labelled
 

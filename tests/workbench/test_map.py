@@ -9,7 +9,7 @@ from sslcore.errors import DataError, UnknownNameError
 from sslcore.features.cache import FeatureCache
 from sslcore.store import Event, LabelState, NewItem, Store
 from sslcore.store.fold import SOURCE_CODE
-from sslcore.workbench import Workbench, bulk
+from sslcore.workbench import bulk
 from sslcore.workbench.map import (
     ASIDE,
     AUDIT,
@@ -21,19 +21,6 @@ from sslcore.workbench.map import (
     rows_of_bits,
 )
 from tests.browser.harness import make_image_project, make_text_project
-
-
-@pytest.fixture
-def opened():
-    held = []
-
-    def open_project(home, name):
-        held.append(Workbench.open(name, root=home))
-        return held[-1]
-
-    yield open_project
-    for bench in held:
-        bench.close()
 
 
 @pytest.fixture

@@ -10,22 +10,8 @@ from sslcore.errors import ConfigError
 from sslcore.quality.intervals import Interval
 from sslcore.quality.thresholds import Acceptance
 from sslcore.store import Event, LabelState, NewItem, NewLabel, Store
-from sslcore.workbench import Workbench
 from sslcore.workbench.review import ReviewFilter, means
 from tests.browser.harness import make_text_project
-
-
-@pytest.fixture
-def opened():
-    held = []
-
-    def open_project(home, name):
-        held.append(Workbench.open(name, root=home))
-        return held[-1]
-
-    yield open_project
-    for bench in held:
-        bench.close()
 
 
 @pytest.fixture
