@@ -2,12 +2,13 @@
 
 The error after n labels is taken to be a floor plus a mixture of power laws, ``e(n) = f + Σ_c w_c n^(−c)``,
 all weights ≥ 0: it falls, ever more slowly, as curves of this kind do (Viering & Loog 2023, "The Shape of
-Learning Curves"), and needs no start values, since non-negative least squares finds it. The gain of m
-labels is ``e(n) − e(n + m)``. Its range is a Bayesian bootstrap (Rubin 1981) over the audit items, which
-keeps together what one item says along the curve, and over the points of the curve, since the labels at
-hand are one draw of many; the luck of the next labels is added, by how far the points scatter around the
-curve, so the range may begin below 0; it never reaches past the error that is left. Three further items that are learnt as ``(n/C)^(−½)`` keep a curve
-without a miss from promising that nothing is left. Simulated curves: the 90 % range holds 9 gains in 10.
+Learning Curves"), and needs no start values, since non-negative least squares finds it. The gain of m labels
+is ``e(n) − e(n + m)``. Its range is a Bayesian bootstrap (Rubin 1981) over the audit items, which keeps
+together what one item says along the curve, and over the points of the curve, since the labels at hand are
+one draw of many; the luck of the next labels is added, by how far the points scatter around the curve, so the
+range may begin below 0; it never reaches past the error that is left. Three further items that are learnt as
+``(n/C)^(−½)`` keep a curve without a miss from promising that nothing is left. Simulated curves: the 90 %
+range holds 9 gains in 10.
 """
 
 from __future__ import annotations
