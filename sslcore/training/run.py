@@ -31,7 +31,7 @@ from sslcore.pretraining.base import WarmStart
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.training import snapshot
 from sslcore.training.best import LEAST_AUDIT, Best
-from sslcore.training.collapse import Watch
+from sslcore.training.collapse import SETTLED, Watch
 from sslcore.training.compiling import compile_backbone
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device, choose_precision
@@ -567,6 +567,8 @@ class _Run:
         accuracy = self.metrics.get("audit_accuracy", {})
         if audited:
             score = sum(size * accuracy[name] for name, size in audited.items()) / sum(audited.values())
+        elif self.budget.done(self.step) < SETTLED:
+            return  # they have hardly begun to learn: even those after a collapse may know more
         else:
             score = float(self.step)
         self.best.offer(self.step, score, self.average.network)

@@ -117,6 +117,13 @@ def test_without_audit_answers_the_last_sound_weights_are_taken(breaking, tmp_pa
     assert 55 < out.metrics["reported_step"] < 80
 
 
+def test_without_audit_answers_weights_that_hardly_learned_are_not_gone_back_to(breaking, tmp_path):
+    breaking(20)
+    out = train(recipe("supervised", **SETTINGS), many(audit=0), Remember(), folder=tmp_path)
+    assert "reported_step" not in out.metrics
+    assert out.metrics["collapsed"] == {"label": True}
+
+
 def test_with_nothing_to_fall_back_to_it_stands_as_collapsed(breaking, tmp_path):
     breaking(0)
     out = train(recipe("supervised", **SETTINGS), many(), Remember(), folder=tmp_path)
