@@ -195,7 +195,8 @@ def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int
         st.caption(_gave(tried))
     with st.container(horizontal=True):
         words = "Start this" if tried is None else "Start again"
-        if st.button(words, key=f"advice:start:{proposal.key}"):
+        under_way = tried is not None and tried.run.status in ("queued", "running")
+        if st.button(words, key=f"advice:start:{proposal.key}", disabled=under_way):
             _start(bench, tasks, [proposal])
         st.button(
             "Change it first",
