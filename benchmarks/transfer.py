@@ -2,13 +2,12 @@
 
 ``python benchmarks/transfer.py [--quick] [--json] [--minutes M] [--seeds S] [--labels 1,4,10] [--sets a,b]
 [--recipes a,b] [--write]``. Sets: mnist-5k and fashion-mnist (10,000 items), and from ``LABELLOOM_DATA``
-sign-digits (2,062 photographs, 10 classes) and ag-news (2,000 texts, 4 classes), and bbc-news (2,225 texts, 5
-classes); ``--quick`` takes
-scikit-learn's digits, 150 steps a run, and keeps nothing. Labels are drawn evenly over the classes; the
-figure is accuracy on all items that carry none, by the averaged network at the end. The instant loop on
-frozen features, all views of a set, stands beside: it takes seconds. It also teaches, as in the app: asked
-anew after each part of a run, with the student's features beside the frozen ones, or ("teacher does not
-listen") once.
+sign-digits (2,062 photographs, 10 classes) and ag-news (2,000 texts, 4 classes), and from a package bbc-news
+(2,225 texts, 5 classes); ``--quick`` takes scikit-learn's digits, 150 steps a run, and keeps nothing. Labels
+are drawn evenly over the classes; the figure is accuracy on all items that carry none, by the averaged
+network at the end. The instant loop on frozen features, all views of a set, stands beside: it takes seconds.
+It also teaches, as in the app: asked anew after each part of a run, with the student's features beside the
+frozen ones, or ("teacher does not listen") once.
 
 A run's steps are set beforehand from the processor time of a few of them; what is paid once counts too: the
 warm start, the teacher's answers, loading, the predictions at the end. Of images a step of a small network
