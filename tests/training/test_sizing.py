@@ -8,7 +8,18 @@ import torch
 from sslcore.training import sizing
 from sslcore.training.data import TaskLabels, TrainingData
 from sslcore.training.run import train
-from sslcore.training.sizing import ENOUGH, ENOUGH_PRETRAINED, FILE, ROOM, Sizes, climb, rungs, settle, sides
+from sslcore.training.sizing import (
+    ENOUGH,
+    ENOUGH_PRETRAINED,
+    FILE,
+    ROOM,
+    SLOWER,
+    Sizes,
+    climb,
+    rungs,
+    settle,
+    sides,
+)
 from tests.training.toys import Remember, blobs, digits, recipe
 
 FREE = Sizes(0, 0, 0)
@@ -72,19 +83,29 @@ def test_what_the_user_fixed_is_no_rung():
 
 
 @pytest.mark.parametrize("minutes", [0.2, 1, 4, 20, 120])
-@pytest.mark.parametrize("enough", [ENOUGH, ENOUGH_PRETRAINED])
-def test_the_rung_taken_leaves_enough_steps_and_the_next_would_not(minutes, enough):
+@pytest.mark.parametrize(("enough", "slower"), [(ENOUGH, SLOWER), (ENOUGH_PRETRAINED, 1)])
+def test_the_rung_taken_leaves_enough_steps_and_the_next_would_not(minutes, enough, slower):
     ladder = rungs([32, 48, 64, 96, 128], most=64, pretrained=False, wish=FREE)
     cost = costing(2e-7)
-    taken, seconds = climb(ladder, cost, budget=minutes * 60, enough=enough)
+    taken, seconds = climb(ladder, cost, budget=minutes * 60, enough=enough, slower=slower)
 
-    def fits(rung):
-        return minutes * 60 / cost(rung) >= enough * (10 if rung.batch > 16 else 1)
+    def fits(at):
+        rung, below = ladder[at], ladder[at - 1]
+        more = 10 if rung.batch > 16 else slower if rung.image == below.image else 1
+        return minutes * 60 / cost(rung) >= enough * more
 
     at = ladder.index(taken)
     assert seconds == cost(taken)
-    assert all(fits(rung) for rung in ladder[1 : at + 1])
-    assert at == len(ladder) - 1 or not fits(ladder[at + 1])
+    assert all(fits(place) for place in range(1, at + 1))
+    assert at == len(ladder) - 1 or not fits(at + 1)
+
+
+def test_from_random_weights_steps_come_before_their_size():
+    ladder = rungs([28], most=16, pretrained=False, wish=FREE)
+    whole = {rung: rung.pixels * 1e-6 for rung in ladder}
+    for steps, batch in ((5_000, 8), (7_000, 16)):  # of the second rung
+        budget = steps * whole[ladder[1]]
+        assert climb(ladder, whole.get, budget=budget, enough=ENOUGH, slower=SLOWER)[0].batch == batch
 
 
 def test_more_time_never_means_less():
