@@ -1,10 +1,10 @@
 """Learning rate over a run, and how many steps fit a time budget.
 
 ``lr * cos(7 pi t / 16)`` (FixMatch, arXiv:2001.07685) falls to a fifth, never to zero; the rate of networks
-that start with a high one rises to it first. The steps of a run
-with a budget in minutes are estimated from the speed measured so far, evaluations and checkpoints included,
-until a quarter of the time is over, and are fixed from then on: the rest of the cosine does not jump. The
-first steps of a run may learn labelled items alone (docs/adr/0010).
+that start with a high one rises to it first. The steps of a run with a budget in minutes are estimated from
+the speed measured so far, evaluations and checkpoints included, until a quarter of the time is over, and are
+fixed from then on: the rest of the cosine does not jump. The first steps of a run may learn labelled items
+alone (docs/adr/0010).
 """
 
 from __future__ import annotations
