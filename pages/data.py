@@ -18,7 +18,7 @@ from pages.components.words import duration, percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.formats import FORMATS, Inspection, TaskColumn
 from sslcore.media import thumbnail
-from sslcore.store import Task, projects
+from sslcore.store import LIVE, Task, projects
 from sslcore.workbench import Workbench
 from sslcore.workbench import data as desk
 from sslcore.workbench.palette import class_colour, class_hotkeys
@@ -108,7 +108,7 @@ def encoders(workbench: Workbench) -> None:
 def nothing_yet(workbench: Workbench) -> None:
     """A project without items: what is on its way, what went wrong, and what to do next."""
     background(workbench)
-    if any(run.status in desk.LIVE for run in workbench.data.imports()):
+    if any(run.live for run in workbench.data.imports()):
         st.caption("Everything else can wait: the items appear here as soon as they are in.")
         return
     st.info("This project is still empty. Add data under “Add data”, or remove it.")
@@ -126,15 +126,15 @@ def nothing_yet(workbench: Workbench) -> None:
 def background(workbench: Workbench) -> None:
     """Imports and features under way; falls silent when all is done, and has the page drawn anew then."""
     imports, features = workbench.data.imports(), workbench.encoder_progress()
-    live = [run.id for run in imports if run.status in desk.LIVE]
-    live += [row["name"] for row in features if row["status"] in ("waiting", *desk.LIVE)]
+    live = [run.id for run in imports if run.live]
+    live += [row["name"] for row in features if row["status"] in ("waiting", *LIVE)]
     key = f"under-way-{workbench.project}"
     before = st.session_state.get(key, live)
     st.session_state[key] = live
     if set(before) - set(live):
         st.rerun()
     for run in imports:
-        if run.status in desk.LIVE:
+        if run.live:
             done, total = int(run.progress.get("done", 0)), int(run.progress.get("total") or 0)
             of = f" of {total:,}" if total else ""
             words = f"Importing: {done:,}{of}" if run.status == "running" else "The import begins in a moment"

@@ -6,6 +6,7 @@ from pages import shell
 from pages.components.embedding_map import embedding_map
 from pages.components.words import plain
 from sslcore.errors import LabelloomError
+from sslcore.store import LIVE
 from sslcore.workbench.map import MapSource
 
 workbench = shell.bench()
@@ -35,18 +36,16 @@ def progress(source: MapSource) -> None:
             share,
             text=f"{plain(name)}: features of {source.done:,} of {source.total:,} items{minutes(source.eta)}",
         )
-    elif source.status in ("queued", "waiting") and source.map_status in ("queued", "running"):
+    elif source.status in ("queued", "waiting") and source.map_status in LIVE:
         st.caption(f"{plain(name)}: waiting for its turn")
-    elif source.map_status in ("queued", "running"):
+    elif source.map_status in LIVE:
         st.caption(f"{plain(name)}: its map is being drawn")
 
 
 def wanting(found: list[MapSource]) -> bool:
     """Whether a map is missing that nobody is at work on."""
     return any(
-        source.kind != "map"
-        and source.status not in ("running", "queued")
-        and source.map_status not in ("queued", "running")
+        source.kind != "map" and source.status not in LIVE and source.map_status not in LIVE
         for source in found
     )
 

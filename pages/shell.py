@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.components.words import duration, figure, plain, plural
 from pages.routes.access import mint
-from sslcore.store import Task, projects
+from sslcore.store import LIVE, Task, projects
 from sslcore.workbench import Workbench
 from sslcore.workbench.titles import recipe_title
 
@@ -75,7 +75,7 @@ def task(workbench: Workbench) -> Task:
 def no_model_yet(workbench: Workbench, task: Task) -> str:
     """Why the machine says nothing yet, and what to do: label, or wait for the features."""
     labelled = workbench.snapshot(task).state.labelled_N.any()
-    under_way = any(row["status"] in ("waiting", "queued", "running") for row in workbench.encoder_progress())
+    under_way = any(row["status"] in ("waiting", *LIVE) for row in workbench.encoder_progress())
     if labelled and under_way:
         return (
             "Labels are there; the features that a first model needs are still being computed. "
@@ -136,7 +136,7 @@ def standing(workbench: Workbench, current: Task | None) -> None:
             st.caption(f"{what}: **{value}** {right} ({words})")
     if workbench.live.error:
         st.warning(plain(workbench.live.error), icon="⚠️")
-    live = workbench.store.runs.list(status=("queued", "running"))
+    live = workbench.store.runs.list(status=LIVE)
     if live:
         workbench.wake()
     for run in [run for run in live if run.status == "running"]:

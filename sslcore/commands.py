@@ -13,7 +13,7 @@ from typing import Any
 
 from sslcore.errors import ConfigError, did_you_mean
 from sslcore.instant.tasks import KINDS
-from sslcore.store.facts import Run
+from sslcore.store.facts import LIVE, Run
 from sslcore.training.recipe import BACKBONE_KINDS
 from sslcore.workbench import Workbench
 from sslcore.workbench.titles import FUSION, recipe_title
@@ -629,7 +629,7 @@ def _follow(bench: Workbench, run_id: int) -> Run:
                 flush=True,
             )
             latest = {}
-        if run.status not in ("queued", "running"):
+        if not run.live:
             return run
         time.sleep(1.0)
 
@@ -640,7 +640,7 @@ def _follow_simulation(bench: Workbench, run_id: int) -> Run:
     while True:
         bench.wake()
         run = bench.store.runs.get(run_id)
-        if run.status not in ("queued", "running"):
+        if not run.live:
             if terminal and told:
                 print("\r\033[K", end="", file=sys.stderr, flush=True)
             return run
@@ -659,7 +659,7 @@ def _follow_simulation(bench: Workbench, run_id: int) -> Run:
 def _standing(bench: Workbench, run: Run) -> str:
     """What a run is at, in a line."""
     if run.status == "queued":
-        ahead = sum(other.id < run.id for other in bench.store.runs.list(status=("queued", "running")))
+        ahead = sum(other.id < run.id for other in bench.store.runs.list(status=LIVE))
         return f"run {run.id} waits" + (f" for {ahead} other run{'s' * (ahead > 1)}" if ahead else "")
     left = run.progress.get("eta")
     share = float(run.progress.get("share") or 0.0)

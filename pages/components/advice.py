@@ -21,7 +21,6 @@ from sslcore.training.proposal import Proposal, Reason
 from sslcore.workbench import Workbench
 from sslcore.workbench.advice import Standing, Tried, first_words
 from sslcore.workbench.kinds import CHOICE
-from sslcore.workbench.train import LIVE
 
 STYLE = (
     "<style>.st-key-advice [data-testid=stHorizontalBlock]:has(> [data-testid=stColumn]) {gap: .75rem}"
@@ -196,7 +195,7 @@ def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int
         st.caption(_gave(tried))
     with st.container(horizontal=True):
         words = "Start this" if tried is None else "Start again"
-        under_way = tried is not None and tried.run.status in LIVE
+        under_way = tried is not None and tried.run.live
         if st.button(words, key=f"advice:start:{proposal.key}", disabled=under_way):
             _start(bench, tasks, [proposal])
         st.button(

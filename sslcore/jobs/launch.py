@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sslcore.jobs.errands import stuck_errands
 from sslcore.jobs.lock import ERRANDS, EVERYTHING, INHERITS, WorkerLock
-from sslcore.store import Store, existing_project
+from sslcore.store import LIVE, Store, existing_project
 
 WORD = (
     "the worker stopped without a word (killed or out of memory); "
@@ -142,7 +142,7 @@ def tend(store: Store) -> bool:
     Whoever waits for background work, or shows it, calls this every few seconds.
     """
     died = bool(reap(store))
-    live = store.runs.list(status=("queued", "running"))
+    live = store.runs.list(status=LIVE)
     if live and (not any(run.status == "running" for run in live) or stuck_errands(store)):
         ensure_worker(store.folder.parent, store.folder.name)
     return died

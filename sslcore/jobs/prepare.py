@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sslcore.store import Store
+from sslcore.store import LIVE, Store
 
 PREFERRED = {"image": ("efficientnet_lite0", "pixels"), "text": ("minilm", "tfidf")}
 """Encoders of each modality: the stronger first. The last needs no weights and is ready at once."""
@@ -20,7 +20,7 @@ def queue_missing(store: Store) -> list[int]:
     if total == 0:
         return []
     strong, simple = PREFERRED[store.modality]
-    live = store.runs.list(status=("queued", "running"))
+    live = store.runs.list(status=LIVE)
     waiting = {(run.kind, run.recipe.get("encoder")) for run in live}
     there = {"features": cache.is_complete, "map": cache.has_map}
     wanted = [("features", simple), ("features", strong), ("map", strong), ("map", simple)]

@@ -14,6 +14,9 @@ Purpose = Literal["train", "audit"]
 VERBS: tuple[Verb, ...] = ("label", "accept", "reject", "skip", "flag", "unflag", "clear", "undo")
 SOURCES: tuple[Source, ...] = ("human", "bulk", "pseudo", "imported")
 
+LIVE = ("queued", "running")
+"""States of a run that has not ended."""
+
 
 @dataclass(frozen=True)
 class ClassInfo:
@@ -145,6 +148,11 @@ class Run:
     created: float
     started: float | None
     ended: float | None
+
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in LIVE
 
 
 @dataclass(frozen=True)

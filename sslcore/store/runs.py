@@ -14,11 +14,10 @@ import sqlalchemy as sa
 
 from sslcore.errors import StoreError
 from sslcore.store.engine import reading, writing
-from sslcore.store.facts import Metric, Run
+from sslcore.store.facts import LIVE, Metric, Run
 from sslcore.store.schema import metric, run
 
 MetricRow = tuple[int, str, float | None, str | None]  # step, name, value, task
-LIVE = ("queued", "running")
 
 
 class Runs:

@@ -17,7 +17,7 @@ from sslcore.errors import StoreError
 from sslcore.features.cache import encoder_name
 from sslcore.jobs.learned import is_learned, is_own
 from sslcore.jobs.prepare import PREFERRED, queue_missing
-from sslcore.store import Event, Store, Task, existing_project
+from sslcore.store import LIVE, Event, Store, Task, existing_project
 from sslcore.workbench.live import Live
 from sslcore.workbench.snapshot import Snapshot
 
@@ -296,7 +296,7 @@ class Workbench:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.wake()
-            live = [run.id for run in self.store.runs.list(status=("queued", "running"))]
+            live = [run.id for run in self.store.runs.list(status=LIVE)]
             if not live if run_id is None else run_id not in live:
                 return True
             time.sleep(0.25)

@@ -16,7 +16,7 @@ import numpy as np
 
 from sslcore.errors import DataError, StoreError
 from sslcore.jobs.learned import Learned, learned_encoders
-from sslcore.store import Store, Task, home, project_folder, projects
+from sslcore.store import LIVE, Store, Task, home, project_folder, projects
 from sslcore.store.facts import Run
 from sslcore.store.fold import SOURCE_CODE
 from sslcore.workbench.desk import Desk
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 UPLOADS_KEPT_SECONDS = 24 * 3600.0
 """How long an upload that was never imported stays on the disk."""
-
-LIVE = ("queued", "running")
 
 
 @dataclass(frozen=True)
@@ -227,7 +225,7 @@ class DataDesk(Desk):
 
     def put_away(self) -> None:
         """What the imports that have ended said has been read."""
-        ended = [run.id for run in self.store.runs.list(kind="import") if run.status not in LIVE]
+        ended = [run.id for run in self.store.runs.list(kind="import") if not run.live]
         self.store.set_settings({"import_read": max(ended, default=0)})
 
     def discard(self) -> None:
@@ -243,7 +241,7 @@ class DataDesk(Desk):
 
     def _imports_unseen(self) -> list[Run]:
         seen = int(self.store.settings().get("import_read", 0))
-        return [run for run in self.store.runs.list(kind="import") if run.id > seen or run.status in LIVE]
+        return [run for run in self.store.runs.list(kind="import") if run.id > seen or run.live]
 
 
 # --- before there is a project -------------------------------------------------------------------

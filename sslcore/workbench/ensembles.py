@@ -12,13 +12,13 @@ from typing import Any
 
 from sslcore.errors import RecipeError
 from sslcore.jobs.kinds.ensemble import METHOD
-from sslcore.store import Run, Task
+from sslcore.store import LIVE, Run, Task
 from sslcore.workbench.candidates import Candidate
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.live import MOST_VIEWS
 from sslcore.workbench.snapshot import CHOICE
 from sslcore.workbench.titles import ensemble_title
-from sslcore.workbench.train import LIVE, RunCard, run_card
+from sslcore.workbench.train import RunCard, run_card
 
 KIND = "ensemble"
 """The kind of such a run in the store."""
@@ -113,7 +113,7 @@ class EnsembleDesk(Desk):
         """Ensembles of a task that are queued or at work, and the newest where it failed."""
         runs = [run for run in self.store.runs.list(kind=KIND) if task.name in run.recipe.get("tasks", ())]
         live = self.store.runs.list(status=LIVE)
-        shown = [run for at, run in enumerate(runs) if run.status in LIVE or (at == 0 and run.error)]
+        shown = [run for at, run in enumerate(runs) if run.live or (at == 0 and run.error)]
         return [
             run_card(run, live, title=ensemble_title(run.recipe), method=METHOD, tasks=(task.name,))
             for run in shown

@@ -14,10 +14,10 @@ from sslcore.choices import Choice
 from sslcore.errors import ConfigError, DataError, StoreError, UnknownNameError
 from sslcore.jobs.kinds.simulation import cells, stamp
 from sslcore.simulate import CONTROL, stops_of
-from sslcore.store import Run, Task
+from sslcore.store import LIVE, Run, Task
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.live import MOST_VIEWS
-from sslcore.workbench.train import LIVE, SHOWN, RunCard, run_card
+from sslcore.workbench.train import SHOWN, RunCard, run_card
 
 KIND = "simulation"
 """The kind of a simulation in the store."""

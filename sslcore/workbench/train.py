@@ -19,7 +19,7 @@ from sslcore import choices
 from sslcore.choices import Choice
 from sslcore.errors import LabelloomError, RecipeError, StoreError, did_you_mean
 from sslcore.jobs.errands import ALWAYS
-from sslcore.store import Run, Task
+from sslcore.store import LIVE, Run, Task
 from sslcore.workbench import kinds
 from sslcore.workbench.adoption import Adoption, advised, duel
 from sslcore.workbench.candidates import PREDICTS
@@ -42,7 +42,6 @@ QUIET_SECONDS = 30.0
 """A running run without a sign of life for so long is said to be quiet."""
 ADOPTION_SECONDS = 5.0
 """How late an adoption by another process may show in the list of runs."""
-LIVE = ("queued", "running")
 PICTURE = re.compile(r"[a-z0-9_]+-[0-9]{8}")
 """Names of the pictures that a run draws: what, and at which step."""
 USUAL_OF_IMAGES, USUAL_OF_TEXTS = "mean_teacher", "fixmatch"
@@ -286,7 +285,7 @@ class TrainDesk(Desk):
     def runs(self) -> list[RunCard]:
         """The training runs, newest first."""
         every = self.store.runs.list()
-        live = [run for run in every if run.status in LIVE]
+        live = [run for run in every if run.live]
         adopted = self._adopted()
         return [self._card(run, live, adopted) for run in every if run.kind == KIND][:SHOWN]
 

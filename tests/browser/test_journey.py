@@ -127,7 +127,7 @@ class Journey:
         run = self.store.runs.list(kind="train")[0]
         self.page.reload()  # the run lives in the store, not in the page
         self.page.locator(".plot polyline").first.wait_for(timeout=500_000)
-        wait_until(lambda: self.store.runs.get(run.id).status not in ("queued", "running"), seconds=300)
+        wait_until(lambda: not self.store.runs.get(run.id).live, seconds=300)
         assert self.store.runs.get(run.id).status == "done", self.store.runs.get(run.id).error
         assert self.store.runs.metrics(run.id)
         self.page.locator(".run").first.click()
