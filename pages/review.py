@@ -32,7 +32,8 @@ VERBS: dict[Verb, str] = {
 
 st.html(
     "<style>[data-testid=stMainBlockContainer] { padding: 3.9rem 2rem 0.5rem; }"
-    "[data-testid=stMainBlockContainer] [data-testid=stVerticalBlock] { gap: 0.6rem; }</style>"
+    "[data-testid=stMainBlockContainer] [data-testid=stVerticalBlock] { gap: 0.6rem; }"
+    "[data-testid=stButtonGroup] button { min-height: 2.5rem; }</style>"
 )
 workbench = shell.bench()
 task = shell.task(workbench)
@@ -307,8 +308,8 @@ def listing(wanted: ReviewFilter) -> Listing:
 
 
 def pager(found: Listing) -> tuple[int, int]:
-    """Which page, and how many on it."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    """Which page, and how many on it: one line where the window is 1024 wide."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         size = st.selectbox(
             "Items on a page",
             SIZES,
@@ -316,7 +317,7 @@ def pager(found: Listing) -> tuple[int, int]:
             key=f"size:{place}",
             format_func=lambda n: f"{n} a page",
             label_visibility="collapsed",
-            width=125,
+            width=122,
         )
         pages = found.pages(size)
         key = f"page:{place}"
@@ -333,11 +334,11 @@ def pager(found: Listing) -> tuple[int, int]:
             key=f"back:{place}",
             help="Page before",
         )
-        number = st.number_input("Page", 1, pages, key=key, label_visibility="collapsed", width=115)
+        number = st.number_input("Page", 1, pages, key=key, label_visibility="collapsed", width=72)
         st.button(
             "→", on_click=turn, args=(1,), disabled=number >= pages, key=f"next:{place}", help="Next page"
         )
-        st.caption(f"of {pages:,} · {bulk.items(len(found))}", width="content")
+        st.caption(f"of {pages:,}", width="content")
         everything(found)
         recent()
         if workbench.snapshot(task).version != found.version:
@@ -383,7 +384,7 @@ def everything(found: Listing) -> None:
 def recent() -> None:
     """The last actions on many items, each with its undo."""
     actions = desk.recent(task)
-    with st.popover("Recent bulk actions", disabled=not actions):
+    with st.popover("Recent…", disabled=not actions, help="Bulk actions, each with its undo."):
         for action in actions:
             line = st.container(horizontal=True, vertical_alignment="center")
             ago = max(0.0, time.time() - action.time)

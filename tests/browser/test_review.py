@@ -115,7 +115,7 @@ def test_table_pages_and_all_of_a_list(page, shared_server):
     wait_idle(page)  # while the page is made anew, the old buttons stand beside the new ones
     assert (state(store).label_N[15:] == 0).all()
     assert state(store).label_N[:15].tolist() == [i % 3 for i in range(15)]
-    page.get_by_role("button", name="Recent bulk actions").click()
+    page.get_by_role("button", name="Recent…").click()
     page.get_by_text(re.compile("Labelled 75 items as disc, just now")).wait_for()
     page.get_by_role("button", name="Undo", exact=True).last.click()
     wait_until(lambda: (state(store).label_N >= 0).sum() == 15, what="all is taken back")
