@@ -20,7 +20,7 @@ import os
 import shutil
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -106,6 +106,7 @@ class _Prepared:
     duplicates: int = 0
     conflicts: list[Skipped] = field(default_factory=list)
     machine: int = 0
+    no_number: dict[str, Counter[str]] = field(default_factory=dict)  # task → word → cells
     purposes: bool = False  # whether the source says which labels are audit
     classes: dict[str, list[dict[str, Any]]] = field(
         default_factory=dict
@@ -218,6 +219,10 @@ def import_source(
     warnings = list(seen.warnings)
     if found.machine:
         warnings.append(f"{found.machine:,} labels were made by a machine and are not taken as labels.")
+    for task, words in found.no_number.items():
+        said = ", ".join(repr(word) for word, _ in words.most_common(5))
+        cells = "1 cell holds" if words.total() == 1 else f"{words.total():,} cells hold"
+        warnings.append(f"Task {task!r}: {cells} no number but {said}, and no label was read from there.")
     classes = {task.name: tuple(task.class_names) for task in store.tasks()}
     warnings += [f"Task {task!r} has {len(of):,} classes." for task, of in classes.items() if len(of) > 1000]
     return ImportReport(
@@ -329,6 +334,8 @@ def _prepare(
         if isinstance(content, str):
             found.skip(record.key, content)
             continue
+        for task, word in record.no_number.items():
+            found.no_number.setdefault(task, Counter())[word] += 1
         sha256, name = content
         labels, more = _labels_of(record, found)
         if sha256 in known:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sslcore.errors import ConfigError, DataError, FormatError, StoreBusyError
 from sslcore.importing import audit_sample, import_source, preview
 from sslcore.media import check_image
-from sslcore.store import Event, LabelState
+from sslcore.store import Event, LabelState, NewItem, NewLabel
 from tests.formats.roundtrip import empty_store, picture
 
 
@@ -236,6 +236,39 @@ def test_a_task_of_another_kind_is_refused_whole(texts, tmp_path):
     with pytest.raises(DataError, match="kind 'single'"):
         import_source(texts, table(tmp_path, ["three things,1.5"]), mapping=mapped)
     assert texts.count() == 2
+
+
+def test_words_for_an_empty_cell_are_no_numbers_and_are_told(texts, tmp_path):
+    words = ["nan", "NA", "n/a", "NULL", "None", "-nan"]
+    rows = [f"some words {i},{i}.5" for i in range(20)] + [f"more words {word},{word}" for word in words]
+    path = table(tmp_path, [*rows, "last words,inf"], header="text,y")
+    mapped = {"text": "text", "tasks": [{"column": "y", "kind": "numeric"}]}
+    report = import_source(texts, path, mapping=mapped)
+    assert (report.imported, report.labelled, report.skipped_count) == (26, 20, 1)
+    assert "is not finite" in report.skipped[0].reason
+    assert any(
+        said.startswith("Task 'y': 6 cells hold no number but 'nan', 'NA'") for said in report.warnings
+    )
+    state = LabelState(texts)[1]
+    assert [state.value_of(row) for row in range(26)] == [i + 0.5 for i in range(20)] + [None] * 6
+
+
+def test_a_column_of_numbers_with_words_for_empty_cells_is_one_of_numbers(tmp_path):
+    rows = [f"some words {i},{'NA' if i % 3 else i / 2}" for i in range(30)]
+    seen = preview(table(tmp_path, rows, header="text,y"))
+    assert [(task.column, task.kind, task.unlabelled) for task in seen.mapping.tasks] == [
+        ("y", "numeric", ("NA",))
+    ]
+    assert "In column 'y', 'NA' is taken as 'no label'." in seen.warnings
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_never_stored(texts, number):
+    item = NewItem("a", "0" * 64, text="words", labels={"y": NewLabel(number)})
+    with texts.importing() as batch:
+        batch.ensure_task("y", kind="numeric")
+        with pytest.raises(DataError, match="must be finite"):
+            batch.add([item])
 
 
 def test_progress_is_told_and_may_cancel(texts, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -45,6 +46,8 @@ PROVENANCE = (
 )  # fmt: skip
 RESERVED = ("id", "path", "text", "split", "meta", *SERVICE_NAMES)
 UNLABELLED_NAMES = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled", "?")
+NO_NUMBERS = ("na", "n/a", "nan", "null", "none")
+"""What programs write into an empty cell among numbers, in small letters."""
 
 SEPARATORS = ("|", ";")
 
@@ -217,8 +220,9 @@ def _task_kind(name: str, cells: Cells, rows: int) -> Kind | None:
     if any(isinstance(cell, list | tuple) for cell in cells):
         return None
     strings = [str(cell).strip() for cell in cells]
-    if all(map(_FLOAT.match, strings)) and not all(map(_INTEGER.match, strings)):
-        whole = all(float(value).is_integer() for value in strings)  # 1.0, 2.0: integers with gaps in them
+    numbers = [value for value in strings if value.lower() not in NO_NUMBERS]
+    if all(map(_FLOAT.match, numbers)) and not all(map(_INTEGER.match, numbers)):
+        whole = all(float(value).is_integer() for value in numbers)  # 1.0, 2.0: integers with gaps in them
         if not whole:
             return "numeric"
     distinct = len(set(strings))
@@ -254,10 +258,12 @@ def separator_of(cells: Cells) -> str | None:
 
 
 def _no_label_values(cells: Cells, kind: Kind) -> tuple[str, ...]:
-    """Values that mean "no label": scikit-learn's -1 among counting numbers, "?" and "unlabelled"."""
+    """Values that mean "no label": scikit-learn's -1 among counting numbers, "?", "unlabelled", "NA"."""
+    strings = {str(cell).strip() for cell in cells}
+    if kind == "numeric":
+        return tuple(sorted(value for value in strings if value.lower() in NO_NUMBERS))
     if kind != "single":
         return ()
-    strings = {str(cell).strip() for cell in cells}
     found = sorted(value for value in strings if value.lower() in UNLABELLED_NAMES)
     others = strings - {"-1"}
     if "-1" in strings and others and all(value.isdecimal() for value in others):
@@ -290,13 +296,18 @@ def _remarks(mapping: ColumnMapping, columns: Sequence[str]) -> list[str]:
 
 
 def parse_label(cell: Any, column: TaskColumn) -> str | float | tuple[str, ...] | None:
-    """One cell as a label; None where it holds none.
+    """One cell as a label; None where it holds none, which among numbers "NA", "nan" and the like say.
 
     Raises:
         ValueError: The cell does not fit the task's kind; the message says how.
 
     >>> parse_label(3.0, TaskColumn("y", "y")), parse_label("a|b", TaskColumn("y", "y", "multiple", "|"))
     ('3', ('a', 'b'))
+    >>> (
+    ...     parse_label("2.5", TaskColumn("y", "y", "numeric")),
+    ...     parse_label("N/A", TaskColumn("y", "y", "numeric")),
+    ... )
+    (2.5, None)
     """
     if isinstance(cell, list | tuple) or (hasattr(cell, "tolist") and not isinstance(cell, str)):
         cell = cell if isinstance(cell, list | tuple) else cell.tolist()
@@ -309,15 +320,26 @@ def parse_label(cell: Any, column: TaskColumn) -> str | float | tuple[str, ...] 
     if is_empty(cell):
         return None
     if column.kind == "numeric":
-        try:
-            number = float(cell)
-        except (TypeError, ValueError):
-            raise ValueError(f"{cell!r} is no number") from None
-        if number in (float("inf"), float("-inf")):
-            raise ValueError(f"{cell!r} is not finite")
-        return number
+        return _parse_number(cell, column)
     name = class_name(cell)
     return None if name in column.unlabelled else name
+
+
+def _parse_number(cell: Any, column: TaskColumn) -> float | None:
+    text = str(cell).strip()
+    if text in column.unlabelled or text.lower() in NO_NUMBERS:
+        return None
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        raise ValueError(f"{cell!r} is no number") from None
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number):  # written in some other way, such as "-nan"
+        return None
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]!r} is not finite")
+    return number
 
 
 def _parse_several(cell: Any, column: TaskColumn) -> tuple[str, ...] | None:

@@ -35,7 +35,8 @@ class Record:
 
     ``labels`` holds a class name for a single-choice task, a tuple of names for a multiple-choice
     one, a number for a numeric one; a task that is not in it is unlabelled here. ``provenance`` holds,
-    per task, what an own manifest says of a label: source, annotator, confidence, time.
+    per task, what an own manifest says of a label: source, annotator, confidence, time. ``no_number``
+    holds, per numeric task, the word that stood for an empty cell, such as "NA".
     """
 
     key: str  # stable within the source
@@ -45,6 +46,7 @@ class Record:
     labels: Mapping[str, Label] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    no_number: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,11 +296,14 @@ def _records(chunk: Chunk, plan: _Plan) -> Iterator[Record | Skipped]:
                 yield Skipped(place, "the text is empty")
                 continue
         labels: dict[str, Label] = {}
+        no_number: dict[str, str] = {}
         try:
             for task, reader, cells in labelled:
                 label = reader(cells[row])
                 if label is not None:
                     labels[task.task] = label
+                elif task.kind == "numeric" and isinstance(cells[row], str) and cells[row].strip():
+                    no_number[task.task] = cells[row].strip()
         except ValueError as error:
             yield Skipped(f"{place}, column {task.column!r}", str(error))
             continue
@@ -319,6 +322,7 @@ def _records(chunk: Chunk, plan: _Plan) -> Iterator[Record | Skipped]:
             labels,
             meta,
             {task: _told(parts, row) for task, parts in provenance.items()} if provenance else {},
+            no_number,
         )
 
 

@@ -22,6 +22,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -325,7 +326,8 @@ class ImportBatch:
         """Writes items with their labels and answers; returns their ids.
 
         Raises:
-            DataError: A label of a task that was not ensured, or a key that the project has already.
+            DataError: A label of a task that was not ensured, a number that is not finite, or a key that
+                the project has already.
         """
         if not items:
             return []
@@ -417,7 +419,10 @@ class ImportBatch:
 
     def _encode(self, name: str, value: Any) -> Any:
         if self._task(name).kind == "numeric":
-            return float(value)
+            number = float(value)
+            if not math.isfinite(number):
+                raise DataError(f"A number of the task {name!r} must be finite. Received: {value!r}.")
+            return number
         positions = self._positions[name]
         return positions[value] if isinstance(value, str) else [positions[part] for part in value]
 
