@@ -123,8 +123,10 @@ class LabelState:
 
     def update(self) -> bool:
         """Takes in what was appended since; returns whether anything was."""
-        self._grow()
         rows = self._store.annotations.since(self.newest, upto=self._upto)
+        # Read after the rows: items and tasks come with their labels in one commit and never go, so all
+        # that the rows name is known. The other way round, rows committed in between would be passed over.
+        self._grow()
         if not rows:
             return False
         undos = [(row.id, row.batch, row.undoes) for row in rows if row.undoes is not None]
@@ -147,9 +149,9 @@ class LabelState:
         return self.tasks[task_id]
 
     def _grow(self) -> None:
-        count = self._store.count()
-        if count != len(self.item_id_N):
+        if self._store.count() != len(self.item_id_N):
             self.item_id_N = self._store.item_ids()
+        count = len(self.item_id_N)
         for task in self._store.tasks():
             held = self.tasks.get(task.id)
             if held is None:

@@ -153,6 +153,39 @@ def test_new_items_and_classes_reach_a_running_state(store):
     assert state[1].task.class_names == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize("labelled", [30, 300])
+@pytest.mark.parametrize("value", ["d", 2.5])
+@pytest.mark.parametrize("read", ["tasks", "count", "item_ids"])
+def test_what_is_committed_between_two_reads_is_not_passed_over(store, monkeypatch, read, value, labelled):
+    state = LabelState(store)
+    real, done = getattr(Store, read), []
+
+    def then_an_import(self):
+        answer = real(self)
+        if not done and self is store:
+            done.append(True)
+            with Store(store.folder).importing() as batch:
+                batch.ensure_task("new", kind="numeric" if value == 2.5 else "single")
+                batch.add(
+                    [
+                        NewItem(key=f"n{i}", text="n", sha256=f"{i:064d}", labels={"new": NewLabel(value)})
+                        for i in range(labelled)
+                    ]
+                )
+        return answer
+
+    store.add_class(1, "d")
+    with store.importing() as batch:  # so that there is something to read
+        batch.add([NewItem(key="first", text="n", sha256="f" * 64)])
+    monkeypatch.setattr(Store, read, then_an_import)
+    state.update()
+    assert done
+    state.update()
+    new = store.task("new")
+    assert state[new.id].labelled_N.sum() == labelled == LabelState(store)[new.id].labelled_N.sum()
+    assert len(state[1].label_N) == 7 + labelled
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -287,6 +320,47 @@ def test_runs_are_claimed_once_and_end_once(store):
     assert store.runs.get(first).progress == {"done": 1}
     store.runs.requeue(first)
     assert store.runs.claim().id == first
+
+
+def test_a_worker_ends_only_the_run_that_it_still_has(store):
+    run_id = store.runs.add("train", {})
+    old = store.runs.claim()
+    assert store.runs.give_up(old, "no word")
+    assert store.runs.heartbeat(run_id, claimed=old) is True
+    assert not store.runs.finish(run_id, "cancelled", claimed=old)
+    store.runs.requeue(run_id)
+    for status in ("cancelled", "failed", "done"):  # it waits again: nobody has it
+        assert not store.runs.finish(run_id, status, claimed=old)
+        assert not store.runs.finish(run_id, status)
+    new = store.runs.claim()
+    assert not store.runs.finish(run_id, "done", result={"by": "old"}, claimed=old)
+    assert not store.runs.put_back(run_id, claimed=old)
+    assert store.runs.heartbeat(run_id, {"by": "old"}, claimed=old) is True
+    assert store.runs.heartbeat(run_id, {"by": "new"}, claimed=new) is False
+    assert store.runs.get(run_id).progress == {"by": "new"}
+    assert store.runs.finish(run_id, "done", result={"by": "new"}, claimed=new)
+    assert store.runs.get(run_id).result == {"by": "new"}
+
+
+def test_what_was_seen_long_ago_fails_no_run(store):
+    run_id = store.runs.add("train", {})
+    seen = store.runs.claim()
+    store.runs.put_back(run_id, claimed=seen)
+    assert not store.runs.give_up(seen, "no word")
+    assert store.runs.get(run_id).status == "queued"
+    seen = store.runs.claim()
+    store.runs.heartbeat(run_id)
+    assert not store.runs.give_up(seen, "no word")
+    assert store.runs.get(run_id).status == "running"
+
+
+def test_finished_work_counts_although_its_worker_was_taken_for_dead(store):
+    run_id = store.runs.add("train", {})
+    claimed = store.runs.claim()
+    assert store.runs.give_up(claimed, "no word")
+    assert store.runs.finish(run_id, "done", result={"accuracy": 0.9}, claimed=claimed)
+    run = store.runs.get(run_id)
+    assert (run.status, run.error, run.result) == ("done", None, {"accuracy": 0.9})
 
 
 def test_the_queue_of_runs_is_capped(store):
