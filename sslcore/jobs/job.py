@@ -151,7 +151,7 @@ class Heart(threading.Thread):
                 job.flush()
                 progress = job.progress.as_dict()
                 if now - last >= (BEAT if progress == told else BEAT / 2):
-                    if job.store.runs.heartbeat(job.run.id, progress):
+                    if job.store.runs.heartbeat(job.run.id, progress, claimed=job.run):
                         job.stop()
                     last, told = now, progress
                 elif job.store.runs.get(job.run.id).cancel:

@@ -11,12 +11,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sslcore.jobs.errands import stuck_errands
 from sslcore.jobs.lock import ERRANDS, EVERYTHING, INHERITS, WorkerLock
-from sslcore.store import LIVE, Store, existing_project
+from sslcore.store import LIVE, Run, Store, existing_project
 
 WORD = (
     "the worker stopped without a word (killed or out of memory); "
@@ -26,11 +29,15 @@ WORD = (
 SILENCE = 30.0
 """Seconds without a heartbeat after which a worker elsewhere is taken for dead."""
 SILENCE_WHILE_ALIVE = 600.0
-"""The same for a worker on this machine whose process lives: it may sit in one long computation, or the
-machine may have slept."""
+"""The same for a worker on this machine whose process lives, and may sit in one long computation."""
+LOOK_COUNTS = 10.0
+"""Seconds of silence that one look at such a worker adds at most. Nobody looks while the machine sleeps, so that
+hardly counts, whatever the clock does meanwhile."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _children: list[subprocess.Popen[bytes]] = []
+_hearts: dict[tuple[Path, int], _Heard] = {}
+_guard = threading.Lock()
 
 
 def ensure_worker(home: Path, project: str, *, idle: float = 60.0) -> int | None:
@@ -115,25 +122,53 @@ def worker_environment() -> dict[str, str]:
 def reap(store: Store) -> list[int]:
     """Marks runs as failed whose worker is gone; returns their ids.
 
-    On this machine the workers' locks tell: nobody holds them, or other processes than the run's. Of a
-    run elsewhere only its heartbeat tells.
+    On this machine the workers' locks tell: nobody holds them, or other processes than the run's. A
+    process that holds one and is silent for long, while this one looks, is given up, too. Of a run
+    elsewhere only its heartbeat tells.
     """
     _bury()
     running = store.runs.list(status=("running",))
+    _forget(store.folder, [run.id for run in running])
     if not running:
         return []
     holders = [WorkerLock.holder(store.folder, file=file) for file in (EVERYTHING, ERRANDS)]
     now, here, dead = time.time(), socket.gethostname(), []
     for run in running:
-        silent = now - (run.heartbeat or run.started or 0.0)
-        if run.host == here:
-            gone = run.pid not in holders or silent > SILENCE_WHILE_ALIVE
+        if run.host != here:
+            gone = now - (run.heartbeat or run.started or 0.0) > SILENCE
         else:
-            gone = silent > SILENCE
-        if gone:
-            store.runs.finish(run.id, "failed", error=WORD)
+            gone = run.pid not in holders or _silence(store.folder, run) > SILENCE_WHILE_ALIVE
+        if gone and store.runs.give_up(run, WORD):
             dead.append(run.id)
     return dead
+
+
+@dataclass
+class _Heard:
+    """What this process saw of a run's heart."""
+
+    beat: float | None
+    silent: float  # seconds
+    look: float  # when it last looked, by a clock that nobody sets
+
+
+def _silence(folder: Path, run: Run) -> float:
+    """Seconds for which this process has looked and seen no new heartbeat of a run."""
+    now = time.monotonic()
+    with _guard:
+        heard = _hearts.get((folder, run.id))
+        if heard is None or heard.beat != run.heartbeat:
+            heard = _hearts[folder, run.id] = _Heard(run.heartbeat, 0.0, now)
+        heard.silent += min(now - heard.look, LOOK_COUNTS)
+        heard.look = now
+        return heard.silent
+
+
+def _forget(folder: Path, running: Sequence[int]) -> None:
+    """Drops what was seen of runs that have ended."""
+    with _guard:
+        for key in [key for key in _hearts if key[0] == folder and key[1] not in running]:
+            del _hearts[key]
 
 
 def tend(store: Store) -> bool:

@@ -13,6 +13,7 @@ import _thread
 import argparse
 import contextlib
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -31,6 +32,12 @@ from sslcore.jobs.lock import ERRANDS, EVERYTHING, WorkerLock
 from sslcore.store import Run, Store, existing_project
 
 _LOOK = 0.5  # seconds between looks into an empty queue
+LONGEST_WAIT = 30.0
+"""Seconds between two tries to store how a run ended, at most."""
+TRIES_WHEN_TOLD_TO_END = 5
+"""How often a worker that was told to end tries it."""
+STORING = "storing the result"
+"""What a run is at whose end could not be stored yet."""
 
 
 class Worker:
@@ -97,8 +104,8 @@ class Worker:
         heart.end()
         with contextlib.suppress(StoreError):
             job.flush()
-            self.store.runs.heartbeat(run.id, job.progress.as_dict())
-        self._end(run.id, status, error, result)
+            self.store.runs.heartbeat(run.id, job.progress.as_dict(), claimed=run)
+        self._end(job, status, error, result)
         self.job = None
         print(f"run {run.id} {status} after {time.monotonic() - began:.1f} s {error or ''}", flush=True)
 
@@ -125,21 +132,44 @@ class Worker:
                 return "queued", None, None
             return "failed", reason(error), None
 
-    def _end(self, run_id: int, status: str, error: str | None, result: Mapping[str, Any] | None) -> None:
-        """Writes how the run ended; a lock held by others for a while must not lose hours of work."""
-        for attempt in range(5):
+    def _end(self, job: Job, status: str, error: str | None, result: Mapping[str, Any] | None) -> None:
+        """Writes how the run ended, as soon as that can be written.
+
+        A lock held by others or a full disk must not lose hours of work: it is tried until it succeeds, the
+        project is gone, or the worker was told to end and has tried a few times.
+        """
+        run, runs = job.run, self.store.runs
+        for attempt in itertools.count(1):
             try:
                 if status == "queued":
-                    self.store.runs.put_back(run_id)
+                    written = runs.put_back(run.id, claimed=run)
                 else:
-                    self.store.runs.finish(run_id, status, error=error, result=result)
+                    written = runs.finish(run.id, status, error=error, result=result, claimed=run)
+                if not written:
+                    print(f"run {run.id} has changed hands: its end as {status} is not stored", flush=True)
                 return
-            except StoreBusyError:
-                time.sleep(2.0**attempt)
+            except StoreBusyError as busy:
+                if not self._project_is_there():
+                    return
+                if self.terminated and attempt >= TRIES_WHEN_TOLD_TO_END:
+                    print(f"run {run.id}: its end as {status} could not be stored. {busy}", flush=True)
+                    return
+                self._wait_to_end(job, min(2.0 ** min(attempt - 1, 10), LONGEST_WAIT), str(busy))
             except StoreError:
                 if self._project_is_there():
                     raise
                 return
+
+    def _wait_to_end(self, job: Job, seconds: float, why: str) -> None:
+        """Says, where it can, that the end of a run waits to be stored, and waits."""
+        job.tell(STORING, 1, 1, note=f"finished, and waiting to store that: {why}")
+        print(f"run {job.run.id} waits to store how it ended: {why}", flush=True)
+        with contextlib.suppress(StoreError):
+            job.flush()
+            self.store.runs.heartbeat(job.run.id, job.progress.as_dict(), claimed=job.run)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._project_is_there():
+            time.sleep(_LOOK)
 
     def _project_is_there(self) -> bool:
         """False once it was deleted, also where another one was made under its name."""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from sslcore.errors import StoreError
 from sslcore.store.engine import reading, writing
-from sslcore.store.facts import LIVE, Metric, Run
+from sslcore.store.facts import Metric, Run
 from sslcore.store.schema import metric, run
 
 MetricRow = tuple[int, str, float | None, str | None]  # step, name, value, task
@@ -108,17 +108,24 @@ class Runs:
             )
         return self.get(run_id)
 
-    def heartbeat(self, run_id: int, progress: Mapping[str, Any] | None = None) -> bool:
-        """Says that the worker is alive (and how far it is); returns whether it should stop."""
+    def heartbeat(
+        self, run_id: int, progress: Mapping[str, Any] | None = None, *, claimed: Run | None = None
+    ) -> bool:
+        """Says that the worker is alive (and how far it is); returns whether it should stop.
+
+        Args:
+            run_id: The run.
+            progress: How far it is, JSON-ready.
+            claimed: The run as :meth:`claim` gave it; a worker stops, too, where it has another one now.
+        """
         values: dict[str, Any] = {"heartbeat": time.time()}
         if progress is not None:
             values["progress"] = json.dumps(progress)
+        mine = _held(run_id, claimed)
         with writing(self._engine) as connection:
-            connection.execute(
-                run.update().where(run.c.id == run_id, run.c.status == "running").values(values)
-            )
-            row = connection.execute(sa.select(run.c.cancel, run.c.status).where(run.c.id == run_id)).one()
-            return bool(row.cancel) or row.status != "running"
+            connection.execute(run.update().where(*mine, run.c.status == "running").values(values))
+            row = connection.execute(sa.select(run.c.cancel, run.c.status).where(*mine)).one_or_none()
+            return row is None or bool(row.cancel) or row.status != "running"
 
     def request_cancel(self, run_id: int) -> None:
         """Asks for a stop: a waiting run is cancelled at once, a running one at its next check."""
@@ -133,13 +140,29 @@ class Runs:
             )
 
     def finish(
-        self, run_id: int, status: str, *, error: str | None = None, result: Mapping[str, Any] | None = None
-    ) -> None:
-        """Ends a run as ``done``, ``failed`` (with the reason) or ``cancelled``; an ended one stays so."""
+        self,
+        run_id: int,
+        status: str,
+        *,
+        error: str | None = None,
+        result: Mapping[str, Any] | None = None,
+        claimed: Run | None = None,
+    ) -> bool:
+        """Ends a running run; returns whether it did. One that waits, or has ended, stays as it is.
+
+        Args:
+            run_id: The run.
+            status: ``done``, ``failed`` or ``cancelled``.
+            error: What it failed of.
+            result: What came of it, JSON-ready.
+            claimed: The run as :meth:`claim` gave it to the worker that ends it. One that another worker has
+                by now stays as it is. Work that is done counts also where its worker was taken for dead.
+        """
+        open_to = ("running", "failed") if claimed is not None and status == "done" else ("running",)
         with writing(self._engine) as connection:
-            connection.execute(
+            ended = connection.execute(
                 run.update()
-                .where(run.c.id == run_id, run.c.status.in_(LIVE))
+                .where(*_held(run_id, claimed), run.c.status.in_(open_to))
                 .values(
                     status=status,
                     error=error,
@@ -147,6 +170,27 @@ class Runs:
                     ended=time.time(),
                 )
             )
+            return ended.rowcount > 0
+
+    def give_up(self, seen: Run, error: str) -> bool:
+        """Marks a run as failed whose worker is gone; returns whether it did.
+
+        Args:
+            seen: The run as it was when its worker was found to be gone. It stays as it is where it has
+                changed hands or given a sign of life since.
+            error: What it failed of.
+        """
+        with writing(self._engine) as connection:
+            ended = connection.execute(
+                run.update()
+                .where(
+                    *_held(seen.id, seen),
+                    run.c.status == "running",
+                    run.c.heartbeat.is_not_distinct_from(seen.heartbeat),
+                )
+                .values(status="failed", error=error, ended=time.time())
+            )
+            return ended.rowcount > 0
 
     def requeue(self, run_id: int) -> None:
         """Puts a failed or cancelled run back into the queue, to go on from its checkpoint."""
@@ -157,19 +201,25 @@ class Runs:
                 .values(status="queued", error=None, cancel=0, pid=None, heartbeat=None, ended=None)
             )
 
-    def put_back(self, run_id: int) -> None:
-        """Puts a running run, whose worker was told to end, back into the queue; a cancelled one ends."""
+    def put_back(self, run_id: int, *, claimed: Run | None = None) -> bool:
+        """Puts a running run, whose worker was told to end, back into the queue; a cancelled one ends.
+
+        Args:
+            run_id: The run.
+            claimed: As in :meth:`finish`.
+
+        Returns:
+            Whether it did either.
+        """
+        mine = (*_held(run_id, claimed), run.c.status == "running")
         with writing(self._engine) as connection:
-            connection.execute(
-                run.update()
-                .where(run.c.id == run_id, run.c.status == "running", run.c.cancel != 0)
-                .values(status="cancelled", ended=time.time())
+            cancelled = connection.execute(
+                run.update().where(*mine, run.c.cancel != 0).values(status="cancelled", ended=time.time())
             )
-            connection.execute(
-                run.update()
-                .where(run.c.id == run_id, run.c.status == "running")
-                .values(status="queued", pid=None, host=None, heartbeat=None)
+            waits = connection.execute(
+                run.update().where(*mine).values(status="queued", pid=None, host=None, heartbeat=None)
             )
+            return cancelled.rowcount + waits.rowcount > 0
 
     def add_metrics(self, run_id: int, rows: Iterable[MetricRow]) -> None:
         """Appends figures of a run: ``(step, name, value, task)``; NaN and infinity are kept as null."""
@@ -194,6 +244,17 @@ class Runs:
         query = sa.select(metric).where(metric.c.run_id == run_id, metric.c.id > after).order_by(metric.c.id)
         with reading(self._engine) as connection:
             return [Metric(**row._mapping) for row in connection.execute(query)]
+
+
+def _held(run_id: int, claimed: Run | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions for one run; where ``claimed`` is given, as long as nobody has claimed it anew."""
+    if claimed is None:
+        return (run.c.id == run_id,)
+    columns = (run.c.pid, run.c.host, run.c.started)
+    return (
+        run.c.id == run_id,
+        *(column.is_not_distinct_from(getattr(claimed, column.name)) for column in columns),
+    )
 
 
 def _run(row: sa.Row[Any]) -> Run:

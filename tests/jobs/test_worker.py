@@ -2,14 +2,17 @@ import os
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from sslcore.errors import StoreError
+from sslcore.errors import StoreBusyError, StoreError
 from sslcore.features.cache import FeatureCache
-from sslcore.jobs.launch import WORD, ensure_worker, reap, tend
+from sslcore.jobs.kinds import KINDS
+from sslcore.jobs.launch import SILENCE_WHILE_ALIVE, WORD, ensure_worker, reap, tend
 from sslcore.jobs.lock import WorkerLock
+from sslcore.jobs.worker import Worker
 from tests.jobs.conftest import add_items, wait_for, wait_status, work
 
 
@@ -205,3 +208,95 @@ def test_a_run_elsewhere_is_judged_by_its_heartbeat(store, monkeypatch):
     monkeypatch.setattr("sslcore.jobs.launch.SILENCE", -1.0)
     assert reap(store) == [run.id]
     assert store.runs.get(run.id).error == WORD
+
+
+@pytest.fixture
+def clocks(monkeypatch):
+    """The wall clock and the one that nobody sets, both of them set by the test."""
+    now = {"time": time.time(), "monotonic": time.monotonic()}
+    monkeypatch.setattr("sslcore.jobs.launch.time", SimpleNamespace(**{k: lambda k=k: now[k] for k in now}))
+
+    def later(seconds, *, monotonic=None):
+        now["time"] += seconds
+        now["monotonic"] += seconds if monotonic is None else monotonic
+
+    return later
+
+
+@pytest.fixture
+def mine(store):
+    """A running run of this process, which holds the worker's lock."""
+    store.runs.add("sleep", {})
+    lock = WorkerLock.take(store.folder)
+    yield store.runs.claim()
+    lock.release()
+
+
+@pytest.mark.parametrize("monotonic", [0.0, 4 * 3600.0], ids=["a clock that sleeps", "one that does not"])
+def test_a_machine_that_slept_fails_no_run(store, mine, clocks, monotonic):
+    assert reap(store) == []
+    clocks(4 * 3600.0, monotonic=monotonic)
+    for _ in range(20):  # it is awake, and its heart has not beaten yet
+        assert reap(store) == []
+        clocks(2.0)
+    store.runs.heartbeat(mine.id)
+    assert reap(store) == []
+
+
+def test_a_worker_that_is_silent_while_one_looks_is_given_up(store, mine, clocks):
+    def looks_until_given_up():
+        for look in range(1, 1000):
+            if reap(store):
+                return look
+            clocks(2.0)
+        return None
+
+    clocks(3000.0)
+    for _ in range(200):
+        assert reap(store) == []
+        clocks(2.0)
+    store.runs.heartbeat(mine.id)
+    assert looks_until_given_up() * 2.0 == pytest.approx(SILENCE_WHILE_ALIVE, abs=5.0)
+    assert store.runs.get(mine.id).error == WORD
+
+
+@pytest.fixture
+def hands(store, monkeypatch):
+    """A worker in this process whose work is done at once, and whose waits take no time."""
+    monkeypatch.setitem(KINDS._entries, "sleep", SimpleNamespace(value=lambda job: {"slept": 1}))
+    monkeypatch.setattr("sslcore.jobs.worker.LONGEST_WAIT", 0.0)
+    return Worker(store, idle=0.0)
+
+
+def fail_to_write(monkeypatch, store, times):
+    """Lets the end of a run fail to be written so often; what the run said of itself meanwhile."""
+    finish, said = store.runs.finish, []
+
+    def busy(run_id, *rest, **more):
+        if len(said) < times:
+            said.append(store.runs.get(run_id).progress.get("note", ""))
+            raise StoreBusyError("Nothing was stored. The disk is full.")
+        said.append(store.runs.get(run_id).progress.get("note", ""))
+        return finish(run_id, *rest, **more)
+
+    monkeypatch.setattr(store.runs, "finish", busy)
+    return said
+
+
+def test_a_result_waits_until_it_can_be_stored(store, hands, monkeypatch):
+    run_id = store.runs.add("sleep", {})
+    said = fail_to_write(monkeypatch, store, times=40)
+    hands.work()
+    run = store.runs.get(run_id)
+    assert (run.status, run.result) == ("done", {"slept": 1})
+    assert said[0] == ""
+    assert "The disk is full" in said[-1]
+
+
+def test_a_worker_told_to_end_does_not_wait_for_ever(store, hands, monkeypatch):
+    run_id = store.runs.add("sleep", {})
+    said = fail_to_write(monkeypatch, store, times=1000)
+    monkeypatch.setattr(KINDS["sleep"], "value", lambda job: hands.terminate() or {})
+    hands.work()
+    assert store.runs.get(run_id).status == "running"
+    assert len(said) == 5

@@ -133,6 +133,7 @@ def test_what_an_import_said_stays_until_put_away_and_an_empty_project_can_go(ho
     bench = Workbench.open("failed")
     with pytest.raises(StoreError, match="stays"):
         bench.data.discard()
+    assert bench.store.runs.claim().id == run_id
     bench.store.runs.finish(run_id, "failed", error="no such file")
     assert [run.error for run in bench.data.imports()] == ["no such file"]
     bench.data.put_away()
