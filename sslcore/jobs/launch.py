@@ -31,8 +31,8 @@ SILENCE = 30.0
 SILENCE_WHILE_ALIVE = 600.0
 """The same for a worker on this machine whose process lives, and may sit in one long computation."""
 LOOK_COUNTS = 10.0
-"""Seconds of silence that one look at such a worker adds at most. Nobody looks while the machine sleeps, so that
-hardly counts, whatever the clock does meanwhile."""
+"""Seconds of silence that one look at such a worker adds at most. Nobody looks while the machine sleeps, so
+that hardly counts, whatever the clock does meanwhile."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _children: list[subprocess.Popen[bytes]] = []
