@@ -2,8 +2,9 @@
 
 Rules, per item and task, over the actions that no undo has taken back, in order:
 
-- ``label`` and ``accept`` set the value; ``clear`` takes it away; ``reject`` takes it away and
-  remembers the class it is not (negative evidence) until that class is given after all;
+- ``label`` and ``accept`` set the value; ``clear`` takes it away; ``reject`` remembers the class it is
+  not (negative evidence) until that class is given after all, and takes the value away where it is of
+  that class;
 - ``skip`` sets the item aside without touching a value; the next label brings it back;
 - ``flag`` and ``unflag`` mark the item and touch nothing else;
 - an item whose label was asked as an audit question stays in the audit split for good;
@@ -250,6 +251,11 @@ def _fold(state: TaskState, row: int, entry: sa.Row[Any]) -> None:
         if state.source_N[row] == 0:
             state.verb_N[row] = VERB_CODE["skip"]
         return
+    if verb == "reject" and entry.value is not None:
+        wrong = _classes(json.loads(entry.value))
+        state.rejected.setdefault(row, set()).update(wrong)
+        if state.source_N[row] > 0 and wrong.isdisjoint(_classes(state.value_of(row))):
+            return  # it is something else, as was said before
     state.verb_N[row] = VERB_CODE[verb]
     state.time_N[row] = entry.time
     state.row_id_N[row] = entry.id
@@ -260,9 +266,9 @@ def _fold(state: TaskState, row: int, entry: sa.Row[Any]) -> None:
             state.confirmed_N[row] = entry.source == "human" or kept
         if isinstance(value, int) and state.task.kind in ("single", "ordinal"):
             state.label_N[row] = value
-            state.rejected.get(row, set()).discard(value)
         else:
             state.value[row] = value
+        state.rejected.get(row, set()).difference_update(_classes(value))
         state.source_N[row] = SOURCE_CODE[entry.source]
         state.skipped_N[row] = False
         state.run_N[row] = entry.run_id or 0
@@ -272,14 +278,15 @@ def _fold(state: TaskState, row: int, entry: sa.Row[Any]) -> None:
         if entry.purpose == "audit":
             state.audit_N[row] = True
         return
-    if verb == "reject" and entry.value is not None:
-        value = json.loads(entry.value)
-        state.rejected.setdefault(row, set()).update([value] if isinstance(value, int) else value)
     state.label_N[row] = UNLABELLED
     state.value.pop(row, None)
     state.source_N[row] = 0
     state.confirmed_N[row] = False
     state.confidence_N[row] = np.nan
+
+
+def _classes(value: Any) -> set[Any]:
+    return set(value) if isinstance(value, list) else {value}
 
 
 _ARRAYS = (

@@ -91,6 +91,8 @@ def read_event(
         raise DataError(f"'audit' is true or false. Received: {audit!r}.")
     if audit and verb in ("accept", "reject"):
         raise DataError("An audit question is answered by hand: it has no suggestion to accept or reject.")
+    if verb == "reject" and task.kind == "numeric":
+        raise DataError(f"The task {task.name!r} asks for a number: there is no class to reject.")
     value, values = None, None
     if verb in _VALUED:
         if "values" in raw:

@@ -150,6 +150,26 @@ def test_going_back_shows_what_was_given_and_changes_it(open_card):
     assert card.state().label_N[second - 1] == 1  # the change is taken back, not the first answer
 
 
+def test_rejecting_an_item_with_an_answer_rejects_that_answer(open_card):
+    card = open_card("reject", labelled=16)
+    first, given = card.item, 1 if card.suggestion == 0 else 0  # not what the machine says
+    card.press(str(given + 1), "ArrowLeft", "x")
+    card.press("ArrowLeft")
+    assert card.item == first
+    name = card.state().task.class_names[given]
+    assert f"you said it is not {name}" in card.page.get_by_test_id("banner").inner_text()
+    card.saved()
+    state = card.state()
+    assert state.label_N[first - 1] == -1
+    assert state.rejected[first - 1] == {given}
+    card.press("u")
+    assert f"you said {name}" in card.page.get_by_test_id("banner").inner_text()
+    card.saved()
+    state = card.state()
+    assert state.label_N[first - 1] == given
+    assert not state.rejected.get(first - 1)
+
+
 def test_audit_questions_are_blind(open_card):
     card = open_card("audit", labelled=16, audit=0.2)
     card.press("1", "1", "1", "1")

@@ -128,6 +128,35 @@ def test_reject_is_negative_evidence_until_the_class_is_given_after_all(store):
     assert LabelState(store)[1].rejected_pairs() == []
 
 
+def test_reject_takes_away_only_the_label_that_it_names(store):
+    store.annotations.append([event(1, value=0, items=(1, 2))])
+    store.annotations.append([event(2, "reject", (1,), value=1)])  # it is "a": not "b" is no news
+    store.annotations.append([event(3, "reject", (2,), value=0)])
+    state = LabelState(store)[1]
+    assert state.label_N[:2].tolist() == [0, -1]
+    assert state.rejected_pairs() == [(0, 1), (1, 0)]
+    assert state.row_id_N[0] == 1 and state.verb_N[0] != state.verb_N[1]
+    store.annotations.append([Event(client="c", seq=4, verb="undo", undoes="c:3")])
+    assert labels(store)[:2] == [0, 0]
+
+
+def test_reject_of_several_classes_takes_away_a_set_that_holds_one_of_them(store):
+    tags = store.add_task("tags", kind="multiple", classes=["x", "y", "z"])
+
+    def say(seq, verb, item, value):
+        one = Event(client="c", seq=seq, verb=verb, task_id=tags.id, item_ids=(item,), value=value)
+        store.annotations.append([one])
+
+    for item in (1, 2):
+        say(item, "label", item, [0, 1])
+    say(3, "reject", 1, [2])
+    say(4, "reject", 2, [1, 2])
+    state = LabelState(store)[tags.id]
+    assert [state.value_of(row) for row in (0, 1)] == [[0, 1], None]
+    say(5, "label", 2, [1])  # after all
+    assert LabelState(store)[tags.id].rejected_pairs() == [(0, 2), (1, 2)]
+
+
 def test_labels_upto_gives_what_an_earlier_run_saw(store):
     first = store.annotations.append([event(1, value=0)])
     store.annotations.append([event(2, value=1)])

@@ -428,6 +428,9 @@ def test_other_kinds_of_task_take_their_own_values():
     for task, value in ((1, [2]), (1, 0), (2, "3"), (2, float("nan")), (2, True)):
         with pytest.raises(DataError):
             read(task, value)
+    raw = {"seq": 1, "verb": "reject", "task": 2, "items": [1], "value": 3.0}
+    with pytest.raises(DataError, match="no class to reject"):
+        read_event(raw, client=CLIENT, annotator="me", tasks=tasks, count=1)
 
 
 def test_reject_moves_to_the_next_class_and_undo_takes_it_back(bench):

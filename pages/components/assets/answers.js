@@ -31,6 +31,23 @@ export function suggested(card) {
 }
 
 /**
+ * The answer that an item has: given here, or the one it came with; null without one.
+ * @param {import("./questions.js").Entry} entry
+ */
+export function answered({ given, card }) {
+  if (!given || given.verb === "skip") return card.label ?? null;
+  return given.verb === "reject" ? null : given.value;
+}
+
+/**
+ * What a rejection says it is not: the answer that the item has, else the suggested class; null without either.
+ * @param {import("./questions.js").Entry} entry
+ */
+export function rejectable(entry) {
+  return answered(entry) ?? entry.card.suggestion?.[0] ?? null;
+}
+
+/**
  * What the machine showed when a card was answered, as the server keeps it.
  * @param {any} card
  */

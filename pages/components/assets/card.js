@@ -5,7 +5,7 @@
  * calls the default export again whenever the data of the component changes, and its return value only
  * when the component goes, so one view is kept on the root element and told what is new.
  */
-import { words } from "./answers.js";
+import { answered, rejectable, words } from "./answers.js";
 import { button, count, el, percent } from "./dom.js";
 import { Figures } from "./figures.js";
 import { Finder, Legend } from "./finder.js";
@@ -359,8 +359,9 @@ class LabelView {
   accept() {
     if (this.mode === "grid") return this.grid.accept();
     if (this.pad) return this.pad.confirm();
-    const entry = this._suggested("accept");
+    const entry = this.questions.current;
     if (!entry) return;
+    if (!entry.card.suggestion) return this._sayBlind(entry, "accept");
     this.questions.answer("accept", [entry], [entry.card.suggestion[0]]);
     this.paint();
   }
@@ -368,20 +369,22 @@ class LabelView {
   reject() {
     if (this.pad) return this.say("Say what it is: there is no single class to reject.");
     if (this.mode === "grid") return this.grid.reject();
-    const entry = this._suggested("reject");
+    const entry = this.questions.current;
     if (!entry) return;
-    this.questions.answer("reject", [entry], [entry.card.suggestion[0]]);
+    const wrong = rejectable(entry);
+    if (wrong === null) return this._sayBlind(entry, "reject");
+    if (answered(entry) !== null) this.say(`Not ${words(this.data.task, wrong)}: that label is taken away; undo brings it back.`);
+    this.questions.answer("reject", [entry], [wrong]);
     this.paint();
   }
 
-  /** @param {string} what */
-  _suggested(what) {
-    const entry = this.questions.current;
-    if (!entry) return null;
-    if (entry.card.suggestion) return entry;
+  /**
+   * @param {import("./questions.js").Entry} entry
+   * @param {string} what
+   */
+  _sayBlind(entry, what) {
     const blind = "An audit question has no suggestion: choose a class, skip it, or flag it.";
     this.say(entry.card.audit ? blind : `There is no suggestion to ${what} yet: choose a class.`);
-    return null;
   }
 
   skip() {
@@ -525,15 +528,18 @@ class LabelView {
     this._paintBanner(entry);
     this._skipTool.disabled = this._flagTool.disabled = !entry;
     this._flagTool.setAttribute("aria-pressed", String(Boolean(entry?.flagged)));
-    this._enable(this.pad ? Boolean(entry) : Boolean(entry?.card.suggestion));
+    this._enable(this.pad ? Boolean(entry) : Boolean(entry?.card.suggestion), Boolean(entry) && rejectable(entry) !== null);
     this._backTool.disabled = !this.questions.done.length || this.questions.cursor === 0;
     this._onTool.disabled = !this.questions.lookingBack;
   }
 
-  /** @param {boolean} possible Whether there is something to accept or reject. */
-  _enable(possible) {
-    this._acceptTool.disabled = !possible;
-    this._rejectTool.disabled = !possible;
+  /**
+   * @param {boolean} accept Whether there is something to accept.
+   * @param {boolean} reject Whether there is something to reject.
+   */
+  _enable(accept, reject) {
+    this._acceptTool.disabled = !accept;
+    this._rejectTool.disabled = !reject;
     // a pad has a button of its own for it, except in the grid, where there is no pad
     this._acceptTool.hidden = Boolean(this.pad) && this.mode === "card";
   }
@@ -589,8 +595,7 @@ class LabelView {
       this.choices.replaceChildren(...[...new Set(listed)].map((position) => this._choice(classes[position])));
     }
     const suggested = entry?.card.suggestion?.[0] ?? -1;
-    const given = entry?.given && entry.given.verb !== "skip" ? entry.given : null;
-    const held = given && given.verb !== "reject" ? given.value : (given ? null : (entry?.card.label ?? null));
+    const held = entry ? answered(entry) : null;
     for (const [position, { root, bar, sure }] of this._choiceOf) {
       const p = proba.get(position) ?? 0;
       bar.style.transform = `scaleX(${p})`;
@@ -606,7 +611,7 @@ class LabelView {
     this.gridStatus.textContent = this.grid.status;
     for (const node of this.sizes.children)
       node.setAttribute("aria-pressed", String(Number(node.dataset.size) === this.grid.size));
-    this._enable(true);
+    this._enable(true, true);
     this._skipTool.disabled = this._backTool.disabled = this._onTool.disabled = true;
   }
 

@@ -137,7 +137,7 @@ const ANSWERS = {
     ["1 … 9 0", "give class 1 to 10"],
     ["⇧1 … ⇧0", "give class 11 to 20"],
     [keys.accept, "accept the suggestion (grid: the chosen ones, or all)"],
-    [keys.reject, "reject: it is not the suggested class, go on"],
+    [keys.reject, "reject: it is not the class it has, or else the suggested one; go on"],
   ],
   ordinal: (keys) => ANSWERS.single(keys),
   multiple: (keys) => [

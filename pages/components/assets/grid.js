@@ -1,5 +1,5 @@
 /** Many samples at once: choose, then one key for all of them. Each stroke is one action, undone as one. */
-import { suggested } from "./answers.js";
+import { rejectable, suggested } from "./answers.js";
 import { count, el, percent } from "./dom.js";
 import { WANTED } from "./questions.js";
 
@@ -216,8 +216,8 @@ export class Grid {
   }
 
   reject() {
-    const entries = this._targets().filter((entry) => entry.card.suggestion);
-    this._answer("reject", entries, entries.map((entry) => entry.card.suggestion[0]));
+    const entries = this._targets().filter((entry) => rejectable(entry) !== null);
+    this._answer("reject", entries, entries.map(rejectable));
   }
 
   flag() {
