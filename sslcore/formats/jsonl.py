@@ -1,27 +1,31 @@
 """JSON Lines: one object a line, its keys the columns; a JSON file with one list of objects is read too.
 
 Lists in a label are several labels, numbers are class names unless they have fractions, and a key that
-is missing or null is an empty cell. A line that is no object is told and left out.
+is missing or null is an empty cell. The keys of all lines are columns, whichever line has them first. A
+line that is no object is told and left out.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sslcore.config import Config, param
 from sslcore.errors import DataError, FormatError
 from sslcore.formats import FORMATS
+from sslcore.formats.columns import Cells, is_empty
 from sslcore.formats.encoding import find_encoding
 from sslcore.formats.manifest import with_media
 from sslcore.formats.record import ProjectExport, Skipped
-from sslcore.formats.table import CHUNK_ROWS, Chunk, Table, TableFormat, written_whole
+from sslcore.formats.table import CHUNK_ROWS, SAMPLE_ROWS, Chunk, Table, TableFormat, written_whole
 
-_COLUMN_ROWS = 2_000
+_MOST_KEYS = 1_000  # of the lines after the sample
+_LATE_CELLS = 200
 _MAX_JSON = 512 * 1024**2
 
 
@@ -51,20 +55,17 @@ class Jsonl(TableFormat):
     def open(self, file: Path, options: Any) -> Table:
         """As :meth:`TableFormat.open`."""
         encoding, remark = find_encoding(file, options.encoding if options else None)
-        rows = _objects(file, encoding)
-        names: dict[str, None] = {}
-        objects = 0
-        for row in itertools.islice(rows, _COLUMN_ROWS):
-            if not isinstance(row, Skipped):
-                names.update(dict.fromkeys(row[1]))
-                objects += 1
-        if not objects:
+        held = file.stat()
+        keys = _keys(file, encoding, held.st_size, held.st_mtime_ns)
+        if not keys.objects:
             raise FormatError(
                 'The file holds no JSON object. Expected lines such as {"text": "…"}.', file=file
             )
-        columns = tuple(names)
-        chunks = _chunks(_objects(file, encoding), columns)
-        return Table(columns, chunks, None, encoding, warnings=(remark,) if remark else ())
+        warnings = [remark] if remark else []
+        if keys.left_out:
+            warnings.append(f"There are more than {_MOST_KEYS:,} different keys; the last ones are not read.")
+        chunks = _chunks(_objects(file, encoding), keys.columns)
+        return Table(keys.columns, chunks, None, encoding, warnings=tuple(warnings), late=keys.late)
 
     def write(self, export: ProjectExport, out: Path) -> None:
         """As :meth:`Format.write`; images go to ``<name>-media/`` beside it."""
@@ -73,6 +74,48 @@ class Jsonl(TableFormat):
         names = list(table)
         with written_whole(out) as file, file.open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(encode(dict(zip(names, row))) + "\n" for row in zip(*table.values()))
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """The keys of all objects in order, and the first cells of those that are empty in the sample."""
+
+    columns: tuple[str, ...]
+    objects: int
+    late: Mapping[str, Cells]
+    left_out: bool
+
+
+@lru_cache(maxsize=4)
+def _keys(file: Path, encoding: str, size: int, changed: int) -> _Keys:
+    """Goes through the whole file, a line at a time: the labels may begin at its end.
+
+    ``size`` and ``changed`` (nanoseconds) tell the file from what was there before, so that looking at a
+    file and then reading it goes through it once.
+    """
+    names: dict[str, None] = {}
+    seen: set[str] = set()  # keys that need no further cell
+    late: dict[str, list[Any]] = {}
+    objects, left_out = 0, False
+    for row in _objects(file, encoding):
+        if isinstance(row, Skipped):
+            continue
+        objects += 1
+        if row[1].keys() <= seen:
+            continue
+        in_sample = objects <= SAMPLE_ROWS
+        for name in [name for name in row[1] if name not in seen]:
+            if name not in names and not in_sample and len(names) >= _MOST_KEYS:
+                left_out = True
+                continue
+            names[name] = None
+            if is_empty(row[1][name]):
+                continue
+            if not in_sample:
+                late.setdefault(name, []).append(row[1][name])
+            if in_sample or len(late[name]) == _LATE_CELLS:
+                seen.add(name)
+    return _Keys(tuple(names), objects, late, left_out)
 
 
 def _objects(file: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]] | Skipped]:

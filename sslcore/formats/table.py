@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Table:
-    """An open table: its columns and a single pass over its rows."""
+    """An open table: its columns and a single pass over its rows.
+
+    ``late`` holds the first cells of columns that are empty in the sample, where the reader knows them.
+    """
 
     columns: tuple[str, ...]
     chunks: Iterator[Chunk | Skipped]
@@ -62,6 +65,7 @@ class Table:
     delimiter: str | None = None
     header: bool | None = None
     warnings: tuple[str, ...] = ()
+    late: Mapping[str, Cells] = field(default_factory=dict)
 
 
 class TableFormat:
@@ -111,6 +115,7 @@ class TableFormat:
             name: [cell for chunk in chunks for cell in chunk.columns.get(name, ())][:SAMPLE_ROWS]
             for name in table.columns
         }
+        sample |= {name: [*sample.get(name, ()), *cells] for name, cells in table.late.items()}
         mapping, remarks = guess_mapping(table.columns, sample, header=table.header is not False)
         if rows == 0:
             remarks.append("The table has a header and no rows.")
