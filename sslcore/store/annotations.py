@@ -33,7 +33,7 @@ class Annotations:
                 none of the events is stored.
             StoreBusyError: Nothing was stored; try again.
         """
-        rows = [row for event in events for row in _rows(event)]
+        rows = [row for event in events for row in event_rows(event)]
         with writing(self._engine) as connection:
             _check_items(connection, {row["item_id"] for row in rows if row["undoes"] is None})
             insert_many(connection, annotation.insert().prefix_with("OR IGNORE", dialect="sqlite"), rows)
@@ -160,7 +160,12 @@ def voided(undos: Sequence[tuple[int, str, str]]) -> set[str]:
     return gone
 
 
-def _rows(event: Event) -> list[dict[str, Any]]:
+def event_rows(event: Event) -> list[dict[str, Any]]:
+    """The rows of an action, one an item, as the table takes them.
+
+    Raises:
+        DataError: An unknown verb or source, no items, or values that do not match them.
+    """
     if event.verb not in VERBS:
         raise DataError(f"An action is one of {', '.join(VERBS)}. Received: {event.verb!r}.")
     if event.source not in SOURCES:

@@ -22,14 +22,15 @@ import json
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
-from sslcore.store.annotations import voided
-from sslcore.store.facts import SOURCES, VERBS, Task
+from sslcore.store.annotations import event_rows, voided
+from sslcore.store.facts import SOURCES, VERBS, Event, Task
 from sslcore.store.project import Store
 from sslcore.store.schema import annotation
 
@@ -239,6 +240,30 @@ class LabelState:
                 for row in row_M.tolist():
                     state.rejected.get(row, set()).discard(int(state.label_N[row]))
         return True
+
+
+def state_of_items(
+    store: Store, task: Task, item_ids: Sequence[int], *, coming: Sequence[Event] = ()
+) -> TaskState:
+    """The labels of a few items as the store has them now, read from their history.
+
+    Args:
+        store: The project.
+        task: The task.
+        item_ids: Distinct items; row k of the answer is the k-th of them.
+        coming: Events that are about to be stored, in order; they count as well.
+    """
+    row_of = {item_id: row for row, item_id in enumerate(item_ids)}
+    undos = store.annotations.undos() + [(0, e.batch, e.undoes) for e in coming if e.undoes is not None]
+    gone = voided(undos)
+    entries: list[Any] = list(store.annotations.of_items(item_ids))
+    entries += [SimpleNamespace(id=0, **row) for event in coming for row in event_rows(event)]
+    state = _empty(task, len(row_of))
+    for entry in entries:
+        ours = entry.task_id == task.id and entry.item_id in row_of
+        if ours and entry.undoes is None and entry.batch not in gone:
+            _fold(state, row_of[entry.item_id], entry)
+    return state
 
 
 def _fold(state: TaskState, row: int, entry: sa.Row[Any]) -> None:

@@ -19,7 +19,7 @@ from sslcore.errors import ConfigError, DataError
 from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store import Event, Item, Task
 from sslcore.store.annotations import voided
-from sslcore.store.fold import SOURCE_CODE, TaskState
+from sslcore.store.fold import SOURCE_CODE, TaskState, state_of_items
 from sslcore.workbench import kinds
 from sslcore.workbench.audit import (
     AUDIT_SHARE,
@@ -226,20 +226,26 @@ class LabelDesk(Desk):
         for seq, raw in zip(seqs, events):
             try:
                 event = read_event(raw, client=name, annotator=annotator, tasks=tasks, count=count)
-                good.append(self._shared(event, tasks) if raw.get("shared") is True else event)
+                good.append(self._shared(event, tasks, good) if raw.get("shared") is True else event)
             except DataError as error:
                 refused.append((seq, str(error)))
         newest = self.bench.record(good) if good else 0
         return Receipt(ack=max(seqs, default=0), newest=newest, refused=tuple(refused))
 
-    def _shared(self, event: Event, tasks: Mapping[int, Task]) -> Event:
+    def _shared(self, event: Event, tasks: Mapping[int, Task], earlier: Sequence[Event]) -> Event:
         """An answer handed on to near-duplicates, less those that may not take it.
+
+        Args:
+            event: As the page sent it.
+            tasks: The project's tasks by id.
+            earlier: What the page sent before it and is not stored yet.
 
         Raises:
             DataError: None of them may.
         """
-        state = self.snapshot(tasks[event.task_id]).state
-        return handed_on(event, state, self._audit_rows(state))
+        task = tasks[event.task_id]
+        held = state_of_items(self.store, task, event.item_ids, coming=earlier)
+        return handed_on(event, held, self._audit_rows(self.snapshot(task).state))
 
     def _item_count(self, events: Sequence[Any]) -> int:
         """Items never go, so a count is only asked for again when an event names one beyond it."""

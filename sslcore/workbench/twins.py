@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -121,20 +121,23 @@ def once(group_N: IntArray, open_N: BoolArray, served_N: BoolArray) -> BoolArray
     return once_N
 
 
-def handed_on(event: Event, state: TaskState, set_aside: IntArray) -> Event:
-    """An answer given to near-duplicates: never to the audit split, nor over what a person said.
+def handed_on(event: Event, held: TaskState, set_aside: IntArray) -> Event:
+    """An answer given to near-duplicates: never to the audit split, nor against what a person said.
 
     Args:
         event: As the page sent it, one value for all or one each.
-        state: The labels of now.
+        held: What the store knows now of its items, in their order. A snapshot would not do: it lags a
+            refit behind what somebody has just said.
         set_aside: Rows that are to be asked as audit questions.
 
     Raises:
         DataError: Nothing is left of it.
     """
-    takes_N = ~state.audit_N & ~np.isin(state.source_N, (SOURCE_CODE["human"], SOURCE_CODE["imported"]))
-    takes_N[set_aside] = False
-    kept = [k for k, item_id in enumerate(event.item_ids) if takes_N[item_id - 1]]
+    by_people_M = np.isin(held.source_N, (SOURCE_CODE["human"], SOURCE_CODE["imported"]))
+    takes_M = ~held.audit_N & ~held.skipped_N & ~by_people_M
+    takes_M &= ~np.isin(np.asarray(event.item_ids) - 1, set_aside)
+    values = [event.value] * len(takes_M) if event.values is None else event.values
+    kept = [k for k in np.flatnonzero(takes_M).tolist() if not _ruled_out(held.rejected.get(k), values[k])]
     if not kept:
         raise DataError("None of these near-duplicates is without a label any more.")
     return replace(
@@ -142,4 +145,11 @@ def handed_on(event: Event, state: TaskState, set_aside: IntArray) -> Event:
         item_ids=[event.item_ids[k] for k in kept],
         values=None if event.values is None else [event.values[k] for k in kept],
         source="bulk",
+    )
+
+
+def _ruled_out(rejected: set[int] | None, value: Any) -> bool:
+    """Whether a person said that an item is not what it would be given."""
+    return bool(rejected) and not set(rejected or ()).isdisjoint(
+        value if isinstance(value, list) else [value]
     )

@@ -134,6 +134,43 @@ def test_shared_answers_never_reach_the_audit_split_or_what_people_said(bench):
     assert bench.label.card(task, asked).label == 2
 
 
+def later(bench, *events, client="client-0002", annotator="ben"):
+    """Sends events without a new snapshot: the desk knows no more than before."""
+    raw = [{"task": 1, "value": 0, "verb": "label", **event} for event in events]
+    return bench.label.take(client, raw, annotator=annotator)
+
+
+@pytest.mark.parametrize("verb", ["label", "skip", "reject"])
+def test_a_shared_answer_never_replaces_what_a_person_just_said(bench, verb):
+    bench.snapshot(bench.task())
+    word = {"verb": verb, "items": [5], "value": None if verb == "skip" else 2}
+    later(bench, word | {"seq": 1})
+    later(bench, {"seq": 1, "items": [5, 6], "value": 2, "shared": True}, client=CLIENT)
+    later(bench, word | {"seq": 2, "items": [8]}, {"seq": 3, "items": [8, 9], "value": 2, "shared": True})
+    state = LabelState(bench.store)[1]
+    assert state.label_N[[5, 8]].tolist() == [2, 2]
+    given = {row.item_id for row in bench.store.annotations.since(0) if row.source == "bulk"}
+    assert given == {6, 9}
+
+
+def test_what_was_taken_back_does_not_stop_a_shared_answer(bench):
+    bench.snapshot(bench.task())
+    receipt = later(
+        bench,
+        {"seq": 1, "items": [5], "value": 1},
+        {"seq": 2, "verb": "undo", "undoes": "client-0002:1"},
+        {"seq": 3, "items": [5, 6], "shared": True},
+        {"seq": 4, "verb": "undo", "undoes": "client-0002:3"},
+        {"seq": 5, "items": [5, 6], "value": 3, "shared": True},
+    )
+    assert receipt.refused == ()
+    assert LabelState(bench.store)[1].label_N[[4, 5]].tolist() == [3, 3]
+    back = [{"seq": 4 + k, "verb": "undo", "undoes": f"client-0002:{k}"} for k in (2, 5)]
+    later(bench, *back)  # the first answer stands after all
+    receipt = later(bench, {"seq": 10, "items": [5], "value": 2, "shared": True})
+    assert "without a label" in receipt.refused[0][1]
+
+
 def test_audit_answers_do_not_decide_what_is_asked(bench):
     bench.label.set_audit(share=0.5)
     task = bench.task()
