@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := app
-.PHONY: app test test-all check lint types layers docs screenshots venv-path clean
+.PHONY: app test test-all check lint types layers docs screenshots venv-path
 
 PORT ?= 8501
 export PYTHONPATH := $(CURDIR)

@@ -73,11 +73,16 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="ROLE=COLUMN",
-        help="text=body, path=file, id=key, split=part, task=topic or task=stars:ordinal (repeat for more)",
+        help="text=body, path=file, id=key, split=part, task=topic, or task=stars:ordinal with a kind "
+        "(single, ordinal, multiple, numeric); repeat for more",
     )
     load.add_argument("--encoding")
     load.add_argument("--delimiter")
-    load.add_argument("--encoder", help="one more that `encoders` lists: run:PROJECT:ID, timm:NAME …")
+    load.add_argument(
+        "--encoder",
+        help="one more: a name that `encoders` lists, run:PROJECT:ID, or timm:NAME, torchvision:NAME or "
+        "st:NAME whose weights are on this machine or can be reached",
+    )
     load.add_argument("--preview", action="store_true", help="say what would be done and write nothing")
 
     verb("projects", "the projects there are")
@@ -85,9 +90,9 @@ def parser() -> argparse.ArgumentParser:
 
     queue = verb("queue", "the next items to label, and why")
     queue.add_argument("project")
-    queue.add_argument("-n", type=int, default=20)
+    queue.add_argument("-n", type=int, default=20, metavar="COUNT", help="questions wanted, at least 1 (20)")
     queue.add_argument("--task")
-    queue.add_argument("--order", default="auto", help="auto, uncertain, diverse, random, or a query's name")
+    queue.add_argument("--order", default="auto", help="auto, uncertain, diverse or random")
 
     quality = verb("quality", "doubtful labels, duplicates, calibration, and what more labels would bring")
     quality.add_argument("project")
@@ -109,7 +114,13 @@ def parser() -> argparse.ArgumentParser:
         default="human,bulk,imported,pseudo",
         help="sources of labels to write, by comma (pseudo: the machine's own)",
     )
-    export.add_argument("--min-confidence", type=float, default=0.0, help="for pseudo-labels")
+    export.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="leave out pseudo-labels less sure than this (0 to 1)",
+    )
     export.add_argument("--lossless", action="store_true", help="CSV for machines: no guard against formulas")
 
     train = verb("train", "train in the background", wait=True)
@@ -118,8 +129,10 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--task", action="append", default=[])
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     train.add_argument("--encoder", help="features to learn from; 'none' for the raw items")
-    for part in ("warm-start", "transfer", "sharing", "balancing"):
-        train.add_argument(f"--{part}", help="one that `methods` lists (settings: --set NAME.KEY=VALUE)")
+    for part in ("warm_start", "transfer", "sharing", "balancing"):
+        option = f"--{part.replace('_', '-')}"
+        told = f"one that `methods` lists as {part} (settings: --set {part}.KEY=VALUE)"
+        train.add_argument(option, metavar="NAME", help=told)
     train.add_argument("--minutes", type=float, help="time budget")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--follow", action="store_true", help="show the run live until it ends")
@@ -151,9 +164,11 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seeds", type=int, default=5, help="replays of each strategy and model")
     simulate.add_argument("--views", help="feature sets by comma; by default those that the app uses")
     simulate.add_argument("--task")
-    simulate.add_argument("--plot", metavar="FILE", help="write the curves to FILE.html (or .png)")
+    simulate.add_argument(
+        "--plot", metavar="FILE", help="write the curves to FILE.html (.png where kaleido is installed)"
+    )
 
-    verb("methods", "the training methods there are")
+    verb("methods", "the training methods there are, and what is chosen beside one")
     verb("queries", "the query strategies there are")
     verb("encoders", "the encoders there are")
     verb("formats", "the formats there are")

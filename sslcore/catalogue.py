@@ -123,7 +123,10 @@ def create_demo(
         raise ConfigError(f"labelled must be at least 0. Received: {labelled}.")
     folder = project_folder(project or name, home)
     if folder.exists():
-        raise StoreError(f"There is a project in {folder.name!r} already. Choose another name.")
+        raise StoreError(
+            f"There is a project in {folder.name!r} already. Choose another name: `--project NAME` on the "
+            "command line, `project=` in Python."
+        )
     found = load(name)
     building = home / ".new" / uuid.uuid4().hex  # two folders deep: not yet a project
     try:

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sslcore.instant.tasks import KINDS
 from sslcore.store.facts import LIVE, Run
 from sslcore.training.recipe import BACKBONE_KINDS
 from sslcore.workbench import Workbench
-from sslcore.workbench.titles import FUSION, recipe_title
+from sslcore.workbench.titles import FUSION, USUAL, recipe_title
 from sslcore.workbench.train import RAW
 
 
@@ -39,6 +39,7 @@ def import_(args: argparse.Namespace) -> int:
 
     source, mapping = Path(args.source), _columns(args.column)
     told = {name: value for name in ("encoding", "delimiter") if (value := getattr(args, name))}
+    _refuse_kinds(mapping, lambda: look(source, format=args.format, options=told or None).columns)
     reading = {"format": args.format, "mapping": mapping or None, "options": told or None}
     if args.preview:
         seen = look(source, **reading)  # type: ignore[arg-type]
@@ -80,6 +81,8 @@ def status(args: argparse.Namespace) -> int:
 
 def queue(args: argparse.Namespace) -> int:
     """``queue P``: what to label next and why."""
+    if args.n < 1:
+        raise ConfigError(f"-n is how many questions are wanted, at least 1. Received: {args.n}.")
     bench = Workbench.open(args.project)
     bench.live.refresh()
     task = bench.task(args.task)
@@ -157,6 +160,18 @@ def _answer_text(value: Any) -> str:
 
 def export(args: argparse.Namespace) -> int:
     """``export P --format F --out PATH``."""
+    from sslcore.formats import FORMATS
+
+    written = [*(entry.name for entry in FORMATS if entry.value.can_write), "model"]
+    if args.format not in written:
+        read = " is read and not written." if args.format in FORMATS else " is no format."
+        hint = did_you_mean(args.format, written)
+        raise ConfigError(f"{args.format!r}{read}{hint} Written are: {', '.join(written)}.")
+    if not 0 <= args.min_confidence <= 1:
+        raise ConfigError(
+            "--min-confidence is how sure the machine must be of a pseudo-label, from 0 to 1. "
+            f"Received: {args.min_confidence:g}."
+        )
     bench = Workbench.open(args.project)
     bench.live.refresh()
     report = bench.export.write(
@@ -193,13 +208,15 @@ def train(args: argparse.Namespace) -> int:
     for key, value in settings.items():
         part, dot, name = key.partition(".")
         if dot and part in FUSION:
+            _refuse_unchosen(part, name, fusion.get(part, USUAL[part]))
             fusion.setdefault(f"{part}_config", {})[name] = value
             continue
         if key not in own and key not in shared:
             there = [*own, *shared]
             raise ConfigError(
                 f"{args.method} has no setting {key!r}.{did_you_mean(key, there)} "
-                f"It has: {', '.join(there)}. Settings of {', '.join(FUSION)} are written CHOICE.KEY=VALUE."
+                f"It has: {', '.join(there)}. "
+                f"Settings of {', '.join(FUSION)} are written {FUSION[0]}.KEY=VALUE."
             )
         (own if key in own else shared)[key] = value
     run_id = bench.train.start(
@@ -225,6 +242,11 @@ def train(args: argparse.Namespace) -> int:
 
 def ensemble(args: argparse.Namespace) -> int:
     """``ensemble P --runs 3,5``: finished runs and the instant loop as one prediction set."""
+    wrong = [name for name in _names(args.runs) if not name.isdecimal()]
+    if wrong:
+        raise ConfigError(
+            f"--runs takes numbers of finished runs, by comma, such as 3,5. Received: {wrong[0]!r}."
+        )
     bench = Workbench.open(args.project)
     bench.live.refresh()
     task = bench.task(args.task)
@@ -347,11 +369,14 @@ def simulate(args: argparse.Namespace) -> int:
 
 
 def methods(args: argparse.Namespace) -> int:
-    """``methods``: instant and deep methods by family."""
+    """``methods``: instant and deep methods, and what is chosen beside one, by family."""
     from sslcore.instant import INSTANT
     from sslcore.methods import METHODS
+    from sslcore.multitask import BALANCINGS, SHARINGS
+    from sslcore.pretraining import WARM_STARTS
+    from sslcore.transfer import TRANSFERS
 
-    return _listing(args, [*INSTANT, *METHODS])
+    return _listing(args, [*INSTANT, *METHODS, *WARM_STARTS, *TRANSFERS, *SHARINGS, *BALANCINGS])
 
 
 def queries(args: argparse.Namespace) -> int:
@@ -502,6 +527,36 @@ def _columns(pairs: Sequence[str]) -> dict[str, Any]:
     if "text" in mapping:
         mapping["path"] = None
     return mapping
+
+
+def _refuse_kinds(mapping: dict[str, Any], columns: Callable[[], Sequence[str]]) -> None:
+    """Refuses ``task=COLUMN:KIND`` of a kind that there is none of; a column's own name may hold a colon."""
+    for name in mapping.get("tasks", ()):
+        column, _, kind = name.rpartition(":") if isinstance(name, str) else ("", "", "")
+        if column and name not in (there := columns()) and column in there:
+            raise ConfigError(
+                f"--column task={name}: a task's kind is one of {', '.join(KINDS)}."
+                f"{did_you_mean(kind, KINDS)} Received: {kind!r}."
+            )
+
+
+def _refuse_unchosen(part: str, name: str, chosen: str) -> None:
+    """Refuses a setting of a choice beside the method where only the usual one was taken."""
+    from sslcore import choices
+
+    noun, option = part.replace("_", " "), part.replace("_", "-")
+    settings = {entry["name"]: [p["name"] for p in entry["params"]] for entry in choices.methods(part)}
+    holders = [held for held, names in settings.items() if name in names]
+    if chosen != USUAL[part] or chosen in holders:
+        return
+    if not holders:
+        every = sorted({one for names in settings.values() for one in names})
+        raise ConfigError(f"No {noun} has a setting {name!r}.{did_you_mean(name, every)}")
+    told = "none was chosen" if chosen == "none" else f"the usual one, {chosen}, does not have it"
+    which = f"NAME, one of {', '.join(holders)}" if len(holders) > 1 else holders[0]
+    raise ConfigError(
+        f"{part}.{name} is a setting of a {noun}, and {told}. Add --{option} {which} (`methods` lists them)."
+    )
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

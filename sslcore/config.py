@@ -122,10 +122,12 @@ def parse(config: type[_C], values: Mapping[str, Any]) -> _C:
     """
     kinds = _kinds(config)
     unknown = [name for name in values if name not in kinds]
+    if unknown and not kinds:
+        raise ConfigError(f"There is no setting {unknown[0]!r}: what was chosen has no settings at all.")
     if unknown:
         raise ConfigError(
             f"{config.__name__} has no setting {unknown[0]!r}.{did_you_mean(unknown[0], kinds)} "
-            f"It has: {', '.join(kinds) or 'none'}."
+            f"It has: {', '.join(kinds)}."
         )
     return config(**{name: _read(config, name, kinds[name], value) for name, value in values.items()})
 

@@ -6,6 +6,7 @@ import pytest
 
 from sslcore.__main__ import main
 from sslcore.jobs.prepare import PREFERRED
+from sslcore.workbench.titles import FUSION
 from tests.browser.harness import make_text_project
 
 WEIGHTLESS = {"text": ("tfidf", "tfidf"), "image": ("pixels", "pixels")}
@@ -49,6 +50,16 @@ def test_listings_have_the_public_keys(capsys, kind):
     assert len({row["name"] for row in rows}) == len(rows)
 
 
+def test_methods_lists_what_train_takes(capsys):
+    families = {row["family"] for row in run_json(capsys, "methods")}
+    assert {"instant", "deep", "generative", *FUSION} == families
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for part in FUSION:
+        assert f"--set {part}.KEY=VALUE" in told
+
+
 def test_wrong_use_is_two_and_failure_is_one(capsys, home):
     with pytest.raises(SystemExit) as stop:
         main(["no-such-verb"])
@@ -69,11 +80,25 @@ def test_wrong_use_is_two_and_failure_is_one(capsys, home):
         (("--transfer", "distil", "--set", "transfer.teacher=9"), "no run 9"),
         (("--sharing", "soft"), "for several tasks learned together"),
         (("--encoder", "minilm"), "The features of 'minilm' are not complete"),
+        (("--encoder", "minlm"), "No encoder is named 'minlm'. Did you mean 'minilm'? Ready: none yet."),
+        (("--encoder", "pixels"), "This project has no features of 'pixels'. Ready: none yet."),
+        (("--encoder", "run:texts:9"), "This project has no features of 'run:texts:9'."),
         (("--set", "backbone=small_cnn"), "reads images; this run would give it texts"),
         (("--set", "backbone=resnet18"), "must be one of"),
         (("--set", "bakcbone=auto"), "Did you mean 'backbone'?"),
         (("--transfer", "lora", "--set", "transfer.rnk=3"), "Did you mean 'rank'?"),
         (("--warm-start", "rotatoin"), "Did you mean 'rotation'"),
+        (
+            ("--set", "warm_start.share=.4"),
+            "share is a setting of a warm start, and none was chosen. Add --warm-start NAME, one of auto",
+        ),
+        (("--set", "warm_start.shar=.4"), "No warm start has a setting 'shar'. Did you mean 'share'?"),
+        (
+            ("--set", "transfer.rank=8"),
+            "a setting of a transfer, and the usual one, finetune, does not have it. Add --transfer lora",
+        ),
+        (("--transfer", "frozen", "--set", "transfer.rank=8"), "There is no setting 'rank'"),
+        (("--set", "sharing.squeeze=2"), "Add --sharing mtan"),
     ],
 )
 def test_nonsense_is_wrong_use_and_queues_nothing(capsys, tmp_path, monkeypatch, wish, words):
@@ -84,6 +109,52 @@ def test_nonsense_is_wrong_use_and_queues_nothing(capsys, tmp_path, monkeypatch,
     assert err.startswith("sslcore train: ")
     assert words in err
     assert run_json(capsys, "runs", "texts") == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (("queue", "texts", "-n", "0"), "at least 1. Received: 0."),
+        (("queue", "texts", "-n", "-3"), "at least 1. Received: -3."),
+        (("queue", "texts", "--order", "margin"), "one of auto, uncertain, diverse, random"),
+        (("ensemble", "texts", "--runs", "a,b"), "by comma, such as 3,5. Received: 'a'."),
+        (("export", "texts", "--format", "csv", "--out", "x.csv", "--min-confidence", "7"), "from 0 to 1"),
+        (("export", "texts", "--format", "csv", "--out", "x.csv", "--min-confidence", "nan"), "from 0 to 1"),
+        (("export", "texts", "--format", "modle", "--out", "x"), "is no format. Did you mean 'model'?"),
+        (("export", "texts", "--format", "tar", "--out", "x"), "'tar' is read and not written."),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_done(capsys, tmp_path, monkeypatch, wish, words):
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    make_text_project(tmp_path, "texts", n=40, labelled=12, features=False).close()
+    code, out, err = run(capsys, *wish)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert not [*tmp_path.glob("x*")]
+
+
+def test_formats_that_are_told_can_all_be_written(capsys, home):
+    _, _, err = run(capsys, "export", "nothing", "--format", "no-such", "--out", "x")
+    told = err.partition("Written are: ")[2].strip(" .\n").split(", ")
+    assert "model" in told
+    assert "tar" not in told
+    for name in told:
+        assert "No project is named" in run(capsys, "export", "nothing", "--format", name, "--out", "x")[2]
+
+
+def test_predictions_of_a_run_that_is_not_there(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path))
+    make_text_project(tmp_path, "texts", n=40, labelled=12, features=False).close()
+    code, _, err = run(capsys, "predict", "texts", "--run", "9")
+    assert (code, err) == (1, "sslcore predict: The project has no run 9.\n")
+
+
+def test_a_set_that_is_a_project_already_can_have_another_name(capsys, home):
+    (home / "digits").mkdir(parents=True)
+    code, _, err = run(capsys, "demo", "digits")
+    assert code == 1
+    assert "`--project NAME`" in err
 
 
 def test_an_import_that_fails_leaves_no_project(capsys, home, tmp_path):
@@ -123,6 +194,17 @@ def test_columns_of_ones_own_choice(capsys, home, films):
     assert "There is no column 'nope'" in err
     code, _, err = run(capsys, "import", str(films), "-p", "x", "--preview", "--column", "rubbish")
     assert code == 2
+    code, _, err = run(capsys, "import", str(films), "-p", "x", "--preview", "--column", "task=mood:ordnal")
+    assert code == 2
+    assert "one of single, ordinal, multiple, numeric. Did you mean 'ordinal'? Received: 'ordnal'." in err
+
+
+def test_a_column_whose_name_holds_a_colon_is_taken(capsys, home, tmp_path):
+    (tmp_path / "odd.csv").write_text("text,mood:now\na fine film,good\na dull film,bad\n")
+    held = run_json(
+        capsys, "import", str(tmp_path / "odd.csv"), "-p", "x", "--preview", "--column", "task=mood:now"
+    )
+    assert held["mapping"]["tasks"][0]["column"] == "mood:now"
 
 
 def test_from_a_table_to_labels_and_a_model(capsys, home, films, tmp_path, monkeypatch):

@@ -99,6 +99,8 @@ class ExportDesk(Desk):
         state, names = snapshot.state, task.class_names
         best_N, confidence_N = snapshot.prediction_N, snapshot.confidence_N
         choice = task.kind in CHOICE
+        if run_id is not None:
+            self.store.runs.get(run_id)  # raises where there is none
         if run_id is not None and not choice:
             run = self.bench.live.as_if(snapshot, run_id)
             if run is None:

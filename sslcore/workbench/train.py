@@ -392,13 +392,28 @@ class TrainDesk(Desk):
     def _refuse_nonsense(self, tasks: Sequence[str], recipe: Recipe) -> None:
         """Refuses what is well-formed and cannot work, with the reason."""
         self._refuse_tasks(tasks, recipe.method)
-        if recipe.encoder != RAW and recipe.encoder not in self.sources():
-            ready = ", ".join(name for name in self.sources() if name != RAW) or "none yet"
+        self._refuse_encoder(recipe.encoder)
+        self._foresight.refuse(self._tasks(tasks), recipe)
+
+    def _refuse_encoder(self, name: str) -> None:
+        sources = self.sources()
+        if name in sources:
+            return
+        planned = self.bench.encoders()
+        ready = f"Ready: {', '.join(held for held in sources if held != RAW) or 'none yet'}."
+        if name in planned:
             raise RecipeError(
-                f"The features of {recipe.encoder!r} are not complete. Ready: {ready}. "
+                f"The features of {name!r} are not complete. {ready} "
                 "Wait for them, choose others, or learn from the raw items."
             )
-        self._foresight.refuse(self._tasks(tasks), recipe)
+        listed = [entry["name"] for entry in choices.encoders()]
+        if name in listed or ":" in name:
+            what, hint = f"This project has no features of {name!r}.", did_you_mean(name, planned)
+        else:
+            what, hint = f"No encoder is named {name!r}.", did_you_mean(name, [*planned, *listed, RAW])
+        raise RecipeError(
+            f"{what}{hint} {ready} Choose one of these, or {RAW!r} to learn from the raw items."
+        )
 
     def _refuse_tasks(self, tasks: Sequence[str], method: str) -> None:
         if not tasks:
