@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -348,12 +349,22 @@ def _media(cell: Any, root: Path) -> Path | str:
     if "://" in relative:
         return f"{relative!r} is a web address; images are read from files only"
     try:
-        path = safe_join(root, relative)
-        if not path.is_file() and "\\" in relative:
-            path = safe_join(root, relative.replace("\\", "/"))
+        found = (safe_join(root, spelling) for spelling in _spellings(relative))
+        path = next((path for path in found if path.is_file()), None)
     except UnsafePathError as error:
         return error.problem
-    return path if path.is_file() else f"there is no file {relative!r} beside the table"
+    return path or f"there is no file {relative!r} beside the table"
+
+
+def _spellings(relative: str) -> Iterator[str]:
+    """A path as it is told, then as Windows means it, then with its accents as other systems write them."""
+    yield relative
+    posix = relative.replace("\\", "/")
+    if posix != relative:
+        yield posix
+    for form in ("NFC", "NFD"):
+        if (other := unicodedata.normalize(form, posix)) != posix:
+            yield other
 
 
 def _text(cell: Any, more: Sequence[Any]) -> str:

@@ -197,10 +197,30 @@ def zip_members(source: Path) -> Iterator[Iterator[Member]]:
             odd = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
             problem = "is a link or a device" if odd else "is encrypted" if info.flag_bits & 1 else ""
             name = info.orig_filename if "\0" in info.orig_filename else info.filename
-            yield Member(name, info.file_size, info.is_dir(), problem, partial(archive.open, info))
+            yield Member(
+                _name_in_utf8(name, info.flag_bits),
+                info.file_size,
+                info.is_dir(),
+                problem,
+                partial(archive.open, info),
+            )
 
     with archive:
         yield each()
+
+
+def _name_in_utf8(name: str, flag_bits: int) -> str:
+    """A member's name; many programs write UTF-8 without the flag that says so, and it is read as CP437.
+
+    >>> _name_in_utf8("B├ñr/1.png", 0), _name_in_utf8("Bär/1.png", 0)
+    ('Bär/1.png', 'Bär/1.png')
+    """
+    if flag_bits & 0x800:
+        return name
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 @contextlib.contextmanager

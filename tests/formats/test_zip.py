@@ -1,6 +1,7 @@
 """Zip: read as what is in it; members that leave the folder, links and bombs are refused."""
 
 import stat
+import unicodedata
 import zipfile
 
 import pytest
@@ -43,6 +44,44 @@ def test_image_folder_in_it(tmp_path):
     report = import_source(store, path)
     assert (report.imported, report.labelled, report.format) == (3, 3, "zip")
     assert not list((store.folder / "spool").iterdir())
+
+
+def pack_without_flag(path, members):
+    """A zip file whose names are of bytes and which does not say that they are UTF-8, as macOS makes it."""
+    stand_in = {"ABC"[i] * len(name): name for i, name in enumerate(members)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for short, name in stand_in.items():
+            archive.writestr(short, members[name])
+    data = path.read_bytes()
+    for short, name in stand_in.items():
+        data = data.replace(short.encode(), name)
+    path.write_bytes(data)
+    return path
+
+
+def test_names_in_utf8_without_the_flag(tmp_path):
+    names = ["Bär/bär 1.png", "Löwe/löwe 1.png", "Löwe/löwe 2.png"]
+    path = pack_without_flag(tmp_path / "a.zip", {n.encode(): picture(i) for i, n in enumerate(names)})
+    assert preview(path).classes == {"label": {"Bär": 1, "Löwe": 2}}
+    assert [record.key for record in Zip().read(path, None, None)] == names
+    old = pack_without_flag(tmp_path / "b.zip", {n.encode("cp437"): picture(1) for n in names})
+    assert preview(old).classes == {"label": {"Bär": 1, "Löwe": 2}}
+
+
+@pytest.mark.parametrize(("in_table", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_table_finds_its_images_however_their_accents_are_written(tmp_path, in_table, on_disk):
+    members = {
+        b"s/labels.csv": unicodedata.normalize(in_table, "file,label\nFoto_ä0.png,gut\n").encode(),
+        unicodedata.normalize(on_disk, "s/Foto_ä0.png").encode(): picture(1),
+    }
+    found = list(Zip().read(pack_without_flag(tmp_path / "a.zip", members), None, None))
+    assert [record.labels for record in found if isinstance(record, Record)] == [{"label": "gut"}]
+
+
+def test_names_without_the_flag_do_not_leave_the_folder(tmp_path):
+    path = pack_without_flag(tmp_path / "a.zip", {"../ä/evil.png".encode(): picture(1)})
+    with pytest.raises(UnsafePathError, match="refused"):
+        list(Zip().read(path, None, None))
 
 
 def test_one_class_folder_keeps_its_class(tmp_path):
