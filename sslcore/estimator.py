@@ -261,7 +261,8 @@ def find_label_issues(X: Any, y: Any, proba: FloatArray | None = None) -> LabelI
     """Labelled rows whose label looks wrong, worst first, and how wrong each looks.
 
     Judged by probabilities that did not see the row's own label, and by the labels of the 15 labelled rows
-    nearest to it. Unlabelled rows help to judge and are not listed.
+    nearest to it. Unlabelled rows help to judge and are not listed, nor is the only label of a class: without
+    it no model could name that class.
 
     Args:
         X: Features (N, D), one row an item; array, sparse matrix or DataFrame, finite numbers.
@@ -308,10 +309,12 @@ def find_label_issues(X: Any, y: Any, proba: FloatArray | None = None) -> LabelI
     label_N = label_N[order_N]
     row_L = np.flatnonzero(label_N != UNLABELLED)
     if proba is None:
-        loop = InstantLoop([View.of("features", feature_ND)], classes=len(classes))
-        left_out_LC = loop.fit(label_N).out_of_fold_proba_LC
+        result = InstantLoop([View.of("features", feature_ND)], classes=len(classes)).fit(label_N)
+        left_out_LC, row_L = result.out_of_fold_proba_LC[result.evidence_L], row_L[result.evidence_L]
     else:
         left_out_LC = proba[order_N[row_L]]
+    if not len(row_L):
+        return LabelIssues(row_L, np.zeros(0), value_C[row_L], np.zeros(0, dtype=bool), 0.0)
     near = knn_graph(feature_ND[row_L])  # among labelled rows alone: the others have no vote
     vote_LC = neighbour_vote(near.neighbour_NK, near.similarity_NK, label_N[row_L])
     found = label_issues(left_out_LC, label_N[row_L], vote_LC=vote_LC)
@@ -396,6 +399,7 @@ def _as_given(ordered: Any, order_N: IntArray) -> Any:
         head_proba_NC=ordered.head_proba_NC[back_N],
         out_of_fold_proba_LC=ordered.out_of_fold_proba_LC[sorted_L],
         labelled_row_L=row_L[sorted_L],
+        evidence_L=ordered.evidence_L[sorted_L],
     )
 
 

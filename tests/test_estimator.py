@@ -398,3 +398,15 @@ def test_the_page_about_it_runs():
     outcome = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert outcome.attempted > 15
     assert outcome.failed == 0
+
+
+def test_the_only_label_of_a_class_is_not_doubted():
+    rng = np.random.default_rng(0)
+    point_ND = np.concatenate([rng.normal(at, 1, (12, 4)) for at in (-4, 0, 4)])
+    answer_N = np.repeat([0, 1, 2], 12)
+    answer_N[25:] = -1  # of the last class one label is left
+    found = find_label_issues(point_ND, answer_N)
+    assert 24 not in found.rows
+    assert len(found.rows) == 24
+    one_each = np.where(np.arange(36) % 12 == 0, np.repeat([0, 1, 2], 12), -1)
+    assert len(find_label_issues(point_ND, one_each).rows) == 0

@@ -87,32 +87,52 @@ class Propagator:
             row_L: Labelled rows, each once.
             label_L: Their classes, 0…classes − 1.
             classes: Columns of the answer.
-            group_L: Rows of one group leave together. Where groups really hold several labels, all
-                is solved anew, as classes × folds columns.
+            group_L: Rows of one group and class leave together.
         """
         wanted = dict(zip(row_L.tolist(), label_L.tolist()))
-        grouped = group_L is not None and len(np.unique(group_L)) < len(row_L)
+        group_of = {} if group_L is None else dict(zip(row_L.tolist(), group_L.tolist()))
         gone = [row for row, label in self._label_of.items() if wanted.get(row) != label]
         # rounding adds up over removals, and beyond half of the labels a fresh start is cheaper
-        if grouped or 2 * len(gone) > len(self._label_of) or self._changes > 500:
+        if 2 * len(gone) > len(self._label_of) or self._changes > 500:
             self._forget()
             gone = []
         self._resize(classes, gone)
-        fresh = [row for row in wanted if row not in self._label_of]
-        if grouped and group_L is not None:
-            _, turn_L = np.unique(group_L, return_inverse=True)
-            self._add_blocks(fresh, wanted, dict(zip(row_L.tolist(), turn_L.tolist())))
-        elif len(fresh) <= _SINGLY or len(fresh) <= min(
-            _COLUMNS, _FOLDS * len({wanted[row] for row in fresh})
-        ):
+        host = self._hosts(wanted, group_of)
+        if host is None or sum(row not in self._label_of for row in host) > _COLUMNS:
+            self._forget()
+            self._resize(classes, [])
+            host = self._hosts(wanted, group_of) or {}
+        fresh = [row for row in wanted if row not in self._label_of and row not in host]
+        if len(fresh) <= _SINGLY or len(fresh) <= min(_COLUMNS, _FOLDS * len({wanted[row] for row in fresh})):
             self._add_singly(fresh, wanted)
         else:
             seen: dict[int, int] = {}
             turn = {}
             for row in fresh:  # dealt in turn: a class's folds differ by one label at most
                 turn[row] = seen[wanted[row]] = seen.get(wanted[row], -1) + 1
-            self._add_blocks(fresh, wanted, turn)
+            together = {row: turn[of] for row, of in host.items() if of in turn}
+            self._add_blocks([*fresh, *together], wanted, turn | together)
+        self._add_beside({row: of for row, of in host.items() if row not in self._label_of}, wanted)
         return self._sums(row_L, label_L)
+
+    def _hosts(self, wanted: dict[int, int], group_of: dict[int, int]) -> dict[int, int] | None:
+        """New rows by the row of their group and class whose block they join.
+
+        None where rows that have to leave together are in two blocks already.
+        """
+        first: dict[tuple[int, int], int] = {}
+        for row in self._label_of:
+            if row in group_of:
+                host = first.setdefault((group_of[row], wanted[row]), row)
+                if self._block_of[host] != self._block_of[row]:
+                    return None
+        joined = {}
+        for row, group in group_of.items():
+            if row not in self._label_of:
+                host = first.setdefault((group, wanted[row]), row)
+                if host != row:
+                    joined[row] = host
+        return joined
 
     def _forget(self) -> None:
         self._sum_NC = np.zeros((self._items, 0), np.float32)
@@ -151,6 +171,22 @@ class Propagator:
             part = rows[start : start + _WIDE]
             for row, column_N in zip(part, self._columns(part)):
                 self._enter([row], wanted[row], column_N)
+
+    def _add_beside(self, host: dict[int, int], wanted: dict[int, int]) -> None:
+        """Adds rows to the blocks of others: ``A`` is symmetric, so a column tells both directions."""
+        rows = list(host)
+        for start in range(0, len(rows), _WIDE):
+            part = rows[start : start + _WIDE]
+            for row, column_N in zip(part, self._columns(part)):
+                block = self._block_of[host[row]]
+                beside = [other for other, its in self._block_of.items() if its == block]
+                self._sum_NC[:, wanted[row]] += column_N
+                self._block_mass[block] += float(column_N.sum(dtype=np.float64))
+                self._block_size[block] += 1
+                self._own[row] = float(column_N[[row, *beside]].sum(dtype=np.float64))
+                for other in beside:
+                    self._own[other] += float(column_N[other])
+                self._label_of[row], self._block_of[row] = wanted[row], block
 
     def _add_blocks(self, rows: list[int], wanted: dict[int, int], turn: dict[int, int]) -> None:
         folds = int(np.clip(_COLUMNS // len({wanted[row] for row in rows}), 2, _FOLDS))

@@ -63,6 +63,7 @@ class Auto:
         """Fits all opinions on all views, and chooses."""
         opinions = [opinion for view in views for opinion in self._opinions(view, known, len(views))]
         judged_L = np.logical_and.reduce([opinion.guess.judged_L for opinion in opinions])
+        judged_L = known.evidence(judged_L)
         choices = {"committee": opinions}
         for kind, name in _KINDS.items():
             of_kind = [opinion for opinion in opinions if opinion.kind == kind]

@@ -88,7 +88,8 @@ def fuse(
 def _fuse_one(result: InstantResult, other: OtherTask, rejected: Sequence[tuple[int, int]]) -> InstantResult:
     row_L = result.labelled_row_L
     classes, others = result.proba_NC.shape[1], other.belief_NB.shape[1]
-    if len(row_L) < FEWEST or others < 2 or len(result.proba_NC) * classes * others > MOST_ENTRIES:
+    held_L = result.evidence_L
+    if held_L.sum() < FEWEST or others < 2 or len(result.proba_NC) * classes * others > MOST_ENTRIES:
         return result
     label_L = result.label_N[row_L]
     own_LC = np.log(np.maximum(result.out_of_fold_proba_LC.astype(np.float64), 1e-7))
@@ -114,12 +115,13 @@ def _fuse_one(result: InstantResult, other: OtherTask, rejected: Sequence[tuple[
         for power in POWERS:
             said_L = hand_L * joint(known_LC, power)[at_L, label_L]
             said_L = said_L + (1 - hand_L) * joint(guessed_LC, power)[at_L, label_L]
-            if best is None or said_L.mean() > best[0]:
-                best = (float(said_L.mean()), power, imagined, said_L)
+            mean = float(said_L[held_L].mean())
+            if best is None or mean > best[0]:
+                best = (mean, power, imagined, said_L[held_L])
     assert best is not None
-    _, power, imagined, said_L = best
-    gain_L = said_L - log_softmax(own_LC)[at_L, label_L]
-    if gain_L.mean() <= SURE * gain_L.std(ddof=1) / np.sqrt(len(gain_L)):
+    _, power, imagined, said_J = best
+    gain_J = said_J - log_softmax(own_LC)[held_L, label_L[held_L]]
+    if gain_J.mean() <= SURE * gain_J.std(ddof=1) / np.sqrt(len(gain_J)):
         return result
     lift_CB = lifts(count_CB, prior_B, imagined)
     proba_NC = result.proba_NC.copy()

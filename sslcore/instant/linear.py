@@ -100,12 +100,15 @@ class LinearHead:
         strengths: tuple[float, ...] = (self._strength,)
         if self.config.strength is not None:
             strengths = (self.config.strength,)
-        elif known.count_C.min() >= 3 and len(known.row_L) >= 1.25 * self._asked_at:
+        elif known.count_C.min() >= 3 and judged_L.any() and len(known.row_L) >= 1.25 * self._asked_at:
             strengths, self._asked_at = _STRENGTHS, len(known.row_L)
         elif known.count_C.min() < 3:
             strengths = (10.0,)
         best = self._start = self._one(feature_LD, known, weight_FL, strengths[0])
-        self._strength, value_J = strengths[0], self._values(best, feature_LD, known, judged_L)
+        self._strength = strengths[0]
+        if len(strengths) == 1:
+            return best
+        value_J = self._values(best, feature_LD, known, judged_L)
         for strength in strengths[1:]:
             rival = self._one(feature_LD, known, weight_FL, strength)
             gain_J = self._values(rival, feature_LD, known, judged_L) - value_J

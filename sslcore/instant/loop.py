@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from sslcore.instant import INSTANT
 from sslcore.instant.linear import LinearHead
 from sslcore.instant.model import Guess, Known
 from sslcore.instant.view import View, check_views
-from sslcore.shapes import UNLABELLED, FloatArray, IntArray
+from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
 
 MOST_ENTRIES = 1_000_000_000
 """Items × classes beyond which no table of probabilities is made (4 GB)."""
@@ -41,6 +42,8 @@ class InstantResult:
         head_proba_NC: The supervised linear head's probabilities, for comparison.
         out_of_fold_proba_LC: For labelled rows, said without their own label.
         labelled_row_L: Which rows these are, ascending.
+        evidence_L: Of these rows those on which left-out answers may be judged: their class had another
+            label, without which no model could have named it, and the label is no echo of a model.
         seconds: Time the fit took.
         weights: What was weighed against what.
     """
@@ -54,6 +57,7 @@ class InstantResult:
     head_proba_NC: FloatArray
     out_of_fold_proba_LC: FloatArray
     labelled_row_L: IntArray
+    evidence_L: BoolArray
     seconds: float
     weights: Mapping[str, float] = field(default_factory=dict)
 
@@ -121,14 +125,19 @@ class InstantLoop:
         *,
         rejected: Sequence[tuple[int, int]] = (),
         groups: IntArray | None = None,
+        echo_N: BoolArray | None = None,
     ) -> InstantResult:
         """Fits on the labels at hand, warm from the previous fit.
 
         Args:
             label_N: Classes by index, -1 for none.
             rejected: (row, class) pairs that a person said it is not.
-            groups: A group number for each item: items of one group (near-duplicates) are left out
-                together when predictions without an item's own label are made.
+            groups: A group number for each item: items of one group are left out together when
+                predictions without an item's own label are made. By default near-duplicates are a group
+                (:attr:`~sslcore.instant.view.View.group_N` of the first view): they would vouch for each
+                other.
+            echo_N: Labels that a model gave and a person merely accepted. They are learned from, but
+                nothing is weighed, calibrated or judged by them: they agree with their model anyway.
 
         Raises:
             DataError: A wrong length, or a class or row that there is not.
@@ -138,12 +147,14 @@ class InstantLoop:
         not_NC = self._ruled_out(rejected, label_N)
         taught_N = self._with_implied(label_N, not_NC)
         row_L = np.flatnonzero(taught_N != UNLABELLED)
-        known = self._known(taught_N, row_L, groups)
+        echo_L = None if echo_N is None else self._per_item("echo_N", echo_N)[row_L].astype(bool)
+        known = self._known(taught_N, row_L, groups, echo_L)
         if known.classes < 2:
             guess = self._trivial(known)
         else:
             guess = self._model.fit(self.views, known)
-        temperature, score = self._judged(guess, known)
+        evidence_L = known.evidence(guess.judged_L)
+        temperature, score = self._judged(guess, known, evidence_L)
         unit = np.float32(1.0 / temperature)
         proba_NC = self._expanded(guess.log_NC * unit, len(row_L))
         head_proba_NC = self._expanded(self._head_logs(guess, known), len(row_L))
@@ -161,6 +172,7 @@ class InstantLoop:
             head_proba_NC=head_proba_NC,
             out_of_fold_proba_LC=out_LC[seen_L],
             labelled_row_L=row_L[seen_L],
+            evidence_L=evidence_L[seen_L],
             seconds=time.perf_counter() - started,
             weights=dict(guess.weights),
         )
@@ -199,12 +211,21 @@ class InstantLoop:
                 taught_N[row] = next(iter(set(range(self.classes)) - labels))
         return taught_N
 
-    def _known(self, taught_N: IntArray, row_L: IntArray, groups: IntArray | None) -> Known:
-        if groups is not None and np.shape(groups) != taught_N.shape:
+    def _per_item(self, name: str, given_N: Any) -> Any:
+        if np.shape(given_N) != (len(self.views[0]),):
             raise DataError(
-                f"groups must have one number for each of {len(taught_N)} items. "
-                f"Received: shape {np.shape(groups)}."
+                f"{name} must have one value for each of {len(self.views[0])} items. "
+                f"Received: shape {np.shape(given_N)}."
             )
+        return np.asarray(given_N)
+
+    def _known(
+        self,
+        taught_N: IntArray,
+        row_L: IntArray,
+        groups: IntArray | None = None,
+        echo_L: BoolArray | None = None,
+    ) -> Known:
         present = np.unique(taught_N[row_L]).tolist()
         if not set(self._order) <= set(present):
             self._order = [label for label in self._order if label in set(present)]
@@ -213,9 +234,12 @@ class InstantLoop:
         self._order += [label for label in present if label not in held]
         place_C = np.full(self.classes, -1)
         place_C[self._order] = np.arange(len(self._order))
-        group_L = None if groups is None else np.asarray(groups)[row_L]
+        group_N = self.views[0].group_N if groups is None else self._per_item("groups", groups)
+        group_L = None if group_N is None else group_N[row_L]
+        if group_L is not None and len(np.unique(group_L)) == len(row_L):
+            group_L = None  # nobody has a labelled twin
         turn_L = self._turns(taught_N, row_L)
-        return Known(row_L, place_C[taught_N[row_L]], len(self._order), group_L, turn_L)
+        return Known(row_L, place_C[taught_N[row_L]], len(self._order), group_L, turn_L, echo_L)
 
     def _turns(self, taught_N: IntArray, row_L: IntArray) -> IntArray:
         """The place of each label among those of its class, kept while the label stays."""
@@ -246,16 +270,16 @@ class InstantLoop:
             head_NC=np.zeros((items, known.classes), np.float32),
         )
 
-    def _judged(self, guess: Guess, known: Known) -> tuple[float, dict[str, float]]:
-        if not guess.judged_L.any():
+    def _judged(self, guess: Guess, known: Known, evidence_L: BoolArray) -> tuple[float, dict[str, float]]:
+        if not evidence_L.any():
             return 1.0, {}
         from sslcore.quality.calibration import fit_temperature
 
-        label_J = known.label_L[guess.judged_L]
-        temperature = fit_temperature(np.exp(guess.left_out_LC[guess.judged_L]), label_J)
+        label_J = known.label_L[evidence_L]
+        temperature = fit_temperature(np.exp(guess.left_out_LC[evidence_L]), label_J)
         parts = dict(guess.parts) or {self.model_name: guess.left_out_LC}
         score = {
-            name: float((left_out_LC[guess.judged_L].argmax(axis=1) == label_J).mean())
+            name: float((left_out_LC[evidence_L].argmax(axis=1) == label_J).mean())
             for name, left_out_LC in parts.items()
         }
         return temperature, score

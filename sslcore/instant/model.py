@@ -36,6 +36,7 @@ class Known:
         group_L: Rows of one group never vouch for each other (near-duplicates); None: all apart.
         turn_L: Which label of its class a row was, counted as they came; None: by row. Folds follow it,
             so that a new label joins one fold and moves none: what was solved stays a good start.
+        echo_L: Labels that a model gave and a person merely accepted: learned from, but no evidence.
 
     >>> Known(np.arange(4), np.array([0, 0, 1, 1]), 2).fold_L
     array([0, 1, 0, 1])
@@ -46,6 +47,11 @@ class Known:
     classes: int
     group_L: IntArray | None = None
     turn_L: IntArray | None = None
+    echo_L: BoolArray | None = None
+
+    def evidence(self, judged_L: BoolArray) -> BoolArray:
+        """Of rows whose left-out answer means something those whose label is no model's own word."""
+        return judged_L if self.echo_L is None else judged_L & ~self.echo_L
 
     @cached_property
     def count_C(self) -> IntArray:
@@ -56,16 +62,20 @@ class Known:
     def fold_L(self) -> IntArray:
         """Cross-validation folds: each class, or each group, dealt out in turn."""
         folds = 10 if len(self.row_L) <= MANY else 5
-        if self.group_L is not None:
+        turn_L = self._by_row() if self.turn_L is None else self.turn_L
+        if self.group_L is not None:  # a group stays where its first label is
             _, group_L = np.unique(self.group_L, return_inverse=True)
-            return np.asarray(group_L % folds)
-        if self.turn_L is not None:
-            return np.asarray(self.turn_L % folds)
+            first_G = np.full(len(self.row_L), np.iinfo(np.int64).max)
+            np.minimum.at(first_G, group_L, turn_L)
+            turn_L = first_G[group_L]
+        return np.asarray(turn_L % folds)
+
+    def _by_row(self) -> IntArray:
         turn_L = np.empty(len(self.label_L), np.int64)
         order_L = np.argsort(self.label_L, kind="stable")
         first_C = np.cumsum(self.count_C) - self.count_C
         turn_L[order_L] = np.arange(len(order_L)) - np.repeat(first_C, self.count_C)
-        return turn_L % folds
+        return turn_L
 
 
 @dataclass(frozen=True, eq=False)

@@ -166,12 +166,15 @@ class MultipleLoop:
         answers: Mapping[int, Sequence[int]],
         *,
         rejected: Sequence[tuple[int, int]] = (),
+        echo_N: BoolArray | None = None,
     ) -> MultipleResult:
         """Fits on the answers at hand, warm from the previous fit.
 
         Args:
             answers: Row → all classes that apply; an empty list says that none does.
             rejected: (row, class) pairs that a person said it is not, of rows without an answer.
+            echo_N: Answers that a model gave and a person merely accepted: learned from, but nothing is
+                weighed or calibrated by them.
 
         Raises:
             DataError: A row or a class that there is not.
@@ -184,6 +187,8 @@ class MultipleLoop:
         for opinion in opinions:
             opinion.left_out_LC = opinion.left_out_LC[at_L]
         judged_LC = _judged(answer_LC)
+        if echo_N is not None:
+            judged_LC &= ~echo_N[row_L][:, None]
         rate_C = (answer_LC.sum(axis=0) + 1.0) / (len(row_L) + 2.0)
         chosen, powers, score = _choose(opinions, answer_LC, judged_LC)
         if opinions:

@@ -289,7 +289,7 @@ def _ridge(
     scale = float((size_R**2).mean()) + 1e-12
     for strength in _STRENGTHS:
         shrink_R = size_R**2 / (size_R**2 + strength * scale)
-        hat_L = np.minimum((left_LR**2) @ shrink_R + 1.0 / n, 0.999)
+        hat_L = np.minimum((left_LR**2) @ shrink_R + 1.0 / n, 1.0 - 1e-9)
         residual_L = (value_L - mean - left_LR @ (shrink_R * told_R)) / (1.0 - hat_L)
         error = float((residual_L**2).mean())
         if error < best_error:

@@ -19,7 +19,7 @@ from sslcore.instant.loop import InstantLoop, InstantResult
 from sslcore.instant.numeric import NumericLoop
 from sslcore.instant.pooling import fit_pool, pooled
 from sslcore.instant.view import View
-from sslcore.shapes import UNLABELLED, FloatArray, IntArray
+from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
 
 _FEWEST = 6  # labels below which the order teaches nothing that could be tested
 _SPREADS = (0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0)  # of the normal, in classes
@@ -55,20 +55,21 @@ class OrdinalLoop:
         *,
         rejected: Sequence[tuple[int, int]] = (),
         groups: IntArray | None = None,
+        echo_N: BoolArray | None = None,
     ) -> InstantResult:
         """Fits on the labels at hand; see :meth:`InstantLoop.fit`."""
         started = time.perf_counter()
-        result = self.single.fit(label_N, rejected=rejected, groups=groups)
-        row_L = result.labelled_row_L
+        result = self.single.fit(label_N, rejected=rejected, groups=groups, echo_N=echo_N)
+        row_L, held_L = result.labelled_row_L, result.evidence_L
         seen = np.unique(result.label_N[row_L])
-        if self.classes < 3 or len(row_L) < _FEWEST or len(seen) < 3:
+        if self.classes < 3 or held_L.sum() < _FEWEST or len(seen) < 3:
             return result
         label_L = result.label_N[row_L]
         place = self._place.fit(dict(zip(row_L.tolist(), label_L.astype(float).tolist())))
         single_LC = np.log(np.maximum(result.out_of_fold_proba_LC, 1e-7))
         ordered_LC = max(
             (cumulative(place.out_of_fold_L, spread, self.classes) for spread in _SPREADS),
-            key=lambda log_LC: float(log_LC[np.arange(len(label_L)), label_L].mean()),
+            key=lambda log_LC: float(log_LC[np.arange(len(label_L)), label_L][held_L].mean()),
         )
         spread = next(
             spread
@@ -76,14 +77,14 @@ class OrdinalLoop:
             if np.array_equal(cumulative(place.out_of_fold_L, spread, self.classes), ordered_LC)
         )
         # equal shares of an answer that is right already: two opinions of one thing must not count double
-        power_M = fit_pool([single_LC, ordered_LC], label_L, np.array([0.7, 0.5]))
+        power_M = fit_pool([single_LC[held_L], ordered_LC[held_L]], label_L[held_L], np.array([0.7, 0.5]))
         joint_LC = pooled([single_LC, ordered_LC], power_M)
-        at_L = np.arange(len(label_L))
-        gain_L = joint_LC[at_L, label_L] - single_LC[at_L, label_L]
+        at_J, label_J = np.flatnonzero(held_L), label_L[held_L]
+        gain_J = joint_LC[at_J, label_J] - single_LC[at_J, label_J]
         score = dict(result.score)
-        score["single"] = float((single_LC.argmax(axis=1) == label_L).mean())
-        score["ordered"] = float((joint_LC.argmax(axis=1) == label_L).mean())
-        if gain_L.mean() <= gain_L.std(ddof=1) / np.sqrt(len(gain_L)):
+        score["single"] = float((single_LC[at_J].argmax(axis=1) == label_J).mean())
+        score["ordered"] = float((joint_LC[at_J].argmax(axis=1) == label_J).mean())
+        if gain_J.mean() <= gain_J.std(ddof=1) / np.sqrt(len(gain_J)):
             return replace(result, score=score, seconds=time.perf_counter() - started)
         single_NC = np.log(np.maximum(result.proba_NC, 1e-7))
         ordered_NC = cumulative(place.prediction_N, spread, self.classes)

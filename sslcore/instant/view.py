@@ -199,6 +199,19 @@ class View:
         return held
 
     @cached_property
+    def group_N(self) -> IntArray | None:
+        """Near-duplicates by group, an item alone under a number of its own; None where none are alike."""
+        if self.knn is None:
+            return None
+        from sslcore.quality.duplicates import duplicate_groups
+
+        group_N = duplicate_groups(self.knn)
+        alone_N = group_N < 0
+        if alone_N.all():
+            return None
+        return np.where(alone_N, group_N.max() + 1 + np.arange(len(group_N)), group_N)
+
+    @cached_property
     def weight(self) -> sparse.csr_matrix:
         """``W``, the self-tuning affinity."""
         if self.knn is None:

@@ -19,8 +19,8 @@ from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store import Task
 from sslcore.workbench.candidates import Candidate, Candidates, columns, scores
 from sslcore.workbench.desk import Desk
-from sslcore.workbench.figures import answered_audit, numbers
-from sslcore.workbench.learning_curve import CurveResult, LearningCurve
+from sslcore.workbench.figures import answered_audit, left_out_of, numbers
+from sslcore.workbench.learning_curve import CurveResult, LearningCurve, label_order
 from sslcore.workbench.live import ENOUGH_AUDIT
 from sslcore.workbench.snapshot import CHOICE, Snapshot
 from sslcore.workbench.task_reports import TaskFigures, task_figures
@@ -209,7 +209,7 @@ class CompareDesk(Desk):
             The curve, or None where nothing can be fitted yet.
         """
         snapshot = self.snapshot(task)
-        if not snapshot.views or not (snapshot.state.training_label_N >= 0).any():
+        if not snapshot.views or not len(label_order(snapshot.state)):
             return None
         key_N = self.bench.live.key(task.id)
         with self._fitting:  # one curve at a time; whoever asks next finds its fits done
@@ -281,10 +281,10 @@ class CompareDesk(Desk):
         result = snapshot.result
         if not enough and candidate.kind == "instant" and result is not None and len(result.labelled_row_L):
             # too few audit answers: what the instant loop says of labels it was not shown joins them
-            row_L = result.labelled_row_L
-            proba_AC = np.concatenate([proba_AC, columns(result.out_of_fold_proba_LC, len(names))])
+            row_L, proba_LC = left_out_of(state, result)
+            proba_AC = np.concatenate([proba_AC, columns(proba_LC, len(names))])
             label_A = np.concatenate([label_A, state.label_N[row_L]])
-            source = "out-of-fold"
+            source = "out-of-fold" if len(row_L) else source
         found = report(label_A, proba_AC, names) if len(label_A) else None
         return ModelReport(candidate, found, source, not enough, key_accuracy)
 

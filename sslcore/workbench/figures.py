@@ -15,15 +15,32 @@ from sslcore.instant.multiple import MultipleResult
 from sslcore.instant.numeric import NumericResult
 from sslcore.quality.intervals import proportion_interval
 from sslcore.shapes import BoolArray, FloatArray, IntArray
-from sslcore.store.fold import SOURCE_CODE, TaskState
+from sslcore.store.fold import SOURCE_CODE, VERB_CODE, TaskState
 from sslcore.workbench.snapshot import CHOICE, Figure
 
 if TYPE_CHECKING:
+    from sslcore.instant.loop import InstantResult
     from sslcore.task_metrics import TaskReport
 
 ENOUGH_AUDIT = 20
 """Audit items from which on figures come from the audit split; below, they are called rough."""
 _BY_PEOPLE = (SOURCE_CODE["human"], SOURCE_CODE["imported"])
+
+
+def echoes(state: TaskState) -> BoolArray:
+    """Rows whose label a model gave and a person at most accepted, with many others."""
+    accepted_N = (state.source_N == SOURCE_CODE["bulk"]) & (state.verb_N == VERB_CODE["accept"])
+    return accepted_N | (state.source_N == SOURCE_CODE["pseudo"])
+
+
+def left_out_of(state: TaskState, result: InstantResult) -> tuple[IntArray, FloatArray]:
+    """Rows of people's labels, one by one, and what the loop says of them without that label.
+
+    Labels without another of their class are not among them: no model could have named it.
+    """
+    row_L = result.labelled_row_L
+    held_L = result.evidence_L & np.isin(state.source_N[row_L], _BY_PEOPLE)
+    return row_L[held_L], result.out_of_fold_proba_LC[held_L]
 
 
 def choice_figure(
@@ -36,7 +53,7 @@ def choice_figure(
     Args:
         state: The labels.
         proba_NC: The probabilities that are judged.
-        left_out: Rows and what is said of them without their own label; None where that is not known.
+        left_out: What :func:`left_out_of` gives; None where that is not known.
     """
     audit_A = state.audit_row_A
     audit_A = audit_A[state.label_N[audit_A] >= 0]
@@ -48,8 +65,6 @@ def choice_figure(
         if left_out is None:
             return Figure(None, len(audit_A), "none")
         row_L, proba_LC = left_out
-        by_people_L = np.isin(state.source_N[row_L], _BY_PEOPLE)
-        row_L, proba_LC = row_L[by_people_L], proba_LC[by_people_L]
         if not len(row_L):
             return Figure(None, len(audit_A), "none")
         row_J = np.concatenate([row_L, audit_A])

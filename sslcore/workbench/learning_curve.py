@@ -1,7 +1,8 @@
 """How accuracy grows with labels: the instant loop fitted on the first n labels, for a ladder of n.
 
 The labels are those of now, in the order in which they were given; an import's, which all came at
-once, in a random but fixed order. Audit items are never among them. Each fit is kept by what it was
+once, in a random but fixed order. Audit items are never among them, nor are labels that a model gave and
+a person merely accepted: the curve is about what people's answers bring. Each fit is kept by what it was
 fitted on, so a further label costs one more fit, and audit answers none.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.shapes import UNLABELLED, BoolArray, IntArray
 from sslcore.store.fold import SOURCE_CODE, TaskState
-from sslcore.workbench.live import ENOUGH_AUDIT
+from sslcore.workbench.figures import ENOUGH_AUDIT, echoes
 
 if TYPE_CHECKING:
     from sslcore.instant.view import View
@@ -125,10 +126,10 @@ class LearningCurve:
             label_N[row_L] = label_L
             result = InstantLoop(views, classes=classes, seed=0).fit(label_N)
             hits = size = 0
-            if result.out_of_fold_proba_LC is not None and len(result.labelled_row_L):
-                said_L = result.out_of_fold_proba_LC.argmax(axis=1)
-                hits = int((said_L == label_N[result.labelled_row_L]).sum())
-                size = len(said_L)
+            row_J = result.labelled_row_L[result.evidence_L]
+            if len(row_J):
+                said_J = result.out_of_fold_proba_LC[result.evidence_L].argmax(axis=1)
+                hits, size = int((said_J == label_N[row_J]).sum()), len(row_J)
             head_NC = result.head_proba_NC
             head_N = None if head_NC is None else head_NC.argmax(axis=1).astype(np.int32)
             held = _Fit(result.proba_NC.argmax(axis=1).astype(np.int32), head_N, hits, size)
@@ -139,12 +140,12 @@ class LearningCurve:
 
 
 def label_order(state: TaskState) -> IntArray:
-    """Rows with a label to train on, in the order in which they got it; imported ones shuffled, first.
+    """Rows with a label of a person, in the order in which they got it; imported ones shuffled, first.
 
     An import lists its rows class by class more often than not: its own order would start the curve
     with a few classes only.
     """
-    row_L = np.flatnonzero(state.training_label_N >= 0)
+    row_L = np.flatnonzero((state.training_label_N >= 0) & ~echoes(state))
     imported_L: BoolArray = state.source_N[row_L] == SOURCE_CODE["imported"]
     block_L = np.random.default_rng(0).permutation(row_L[imported_L])
     given_L = row_L[~imported_L]

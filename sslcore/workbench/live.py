@@ -24,7 +24,15 @@ from sslcore.shapes import FloatArray, IntArray
 from sslcore.store import LabelState, Store, Task
 from sslcore.store.fold import TaskState
 from sslcore.workbench.adopted import adopted_numbers, adopted_sets, prediction_file
-from sslcore.workbench.figures import ENOUGH_AUDIT, answer_report, choice_figure, figure_of, positions
+from sslcore.workbench.figures import (
+    ENOUGH_AUDIT,
+    answer_report,
+    choice_figure,
+    echoes,
+    figure_of,
+    left_out_of,
+    positions,
+)
 from sslcore.workbench.snapshot import CHOICE, Figure, Follow, Snapshot
 from sslcore.workbench.titles import recipe_title
 
@@ -421,15 +429,16 @@ class _Wanted:
 
 def _wanted(state: TaskState) -> _Wanted:
     kind = state.task.kind
-    rejected = state.rejected_pairs()
+    rejected, echo_N = state.rejected_pairs(), echoes(state)
+    more = {"rejected": rejected, "echo_N": echo_N if echo_N.any() else None}
     if kind in CHOICE:
         label_N = state.training_label_N
-        return _Wanted(label_N, {"rejected": rejected}, (rejected, label_N.tobytes()))
+        return _Wanted(label_N, more, (rejected, label_N.tobytes(), echo_N.tobytes()))
     audit_N = state.audit_N
     taught = {row: value for row, value in state.value.items() if not audit_N[row]}
     if kind == "multiple":
         answers = {row: positions(value) for row, value in taught.items()}
-        return _Wanted(answers, {"rejected": rejected}, (rejected, answers))
+        return _Wanted(answers, more, (rejected, answers, echo_N.tobytes()))
     audit = {row: float(value) for row, value in state.value.items() if audit_N[row]}
     return _Wanted(taught, {"audit": audit}, (taught, audit))
 
@@ -445,7 +454,7 @@ def _figure(state: TaskState, proba_NC: FloatArray | None, result: TaskResult | 
 
     left_out = None
     if own and isinstance(result, InstantResult) and len(result.labelled_row_L):
-        left_out = (result.labelled_row_L, result.out_of_fold_proba_LC)
+        left_out = left_out_of(state, result)
     return choice_figure(state, proba_NC, left_out)
 
 

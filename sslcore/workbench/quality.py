@@ -379,12 +379,12 @@ def _said_of(snapshot: Snapshot, row: int) -> FloatArray:
 
 
 def _left_out(snapshot: Snapshot) -> tuple[FloatArray, IntArray] | None:
-    """What the instant loop says of people's labels that it was not shown, and these labels."""
+    """What the instant loop says of labels that it was not shown, and these labels."""
     result = snapshot.result
     if snapshot.follows.kind != "instant" or result is None:
         return None
-    by_people_L = suspects.by_people(snapshot)
-    return result.out_of_fold_proba_LC[by_people_L], result.label_N[result.labelled_row_L][by_people_L]
+    held_L = result.evidence_L
+    return result.out_of_fold_proba_LC[held_L], result.label_N[result.labelled_row_L][held_L]
 
 
 # --- words -------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from sslcore.store.fold import SOURCE_CODE
 from sslcore.workbench import bulk, kinds
 from sslcore.workbench.corrections import on_card
 from sslcore.workbench.desk import Desk
-from sslcore.workbench.figures import sets
+from sslcore.workbench.figures import left_out_of, sets
 from sslcore.workbench.map import describe, excerpt, named
 from sslcore.workbench.snapshot import Snapshot
 
@@ -568,9 +568,8 @@ def _left_out(snapshot: Snapshot) -> tuple[FloatArray, IntArray] | None:
     result = snapshot.result
     if result is None or not len(result.labelled_row_L):
         return None
-    row_L = result.labelled_row_L
-    label_L = np.where(bulk.by_people(snapshot)[row_L], snapshot.state.label_N[row_L], UNLABELLED)
-    return result.out_of_fold_proba_LC, label_L
+    row_L, proba_LC = left_out_of(snapshot.state, result)
+    return proba_LC, snapshot.state.label_N[row_L]
 
 
 def _status(snapshot: Snapshot, opinion: _Opinion, show: Show) -> BoolArray:

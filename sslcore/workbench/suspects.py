@@ -14,8 +14,8 @@ import numpy as np
 from sslcore.instant.view import View
 from sslcore.quality.duplicates import near_duplicates, outliers
 from sslcore.quality.label_issues import label_issues, neighbour_vote
-from sslcore.shapes import BoolArray, FloatArray, IntArray
-from sslcore.store.fold import SOURCE_CODE, VERB_CODE, TaskState
+from sslcore.shapes import FloatArray, IntArray
+from sslcore.store.fold import SOURCE_CODE, TaskState
 from sslcore.workbench.snapshot import Snapshot
 
 FEWEST_LABELS = 20
@@ -95,18 +95,6 @@ class Strays:
         return len(self.row_M)
 
 
-def by_people(snapshot: Snapshot) -> BoolArray:
-    """By place in ``result.labelled_row_L``: whether the label is a person's word, not the machine's."""
-    state, result = snapshot.state, snapshot.result
-    if result is None:
-        return np.zeros(0, dtype=bool)
-    row_L = result.labelled_row_L
-    source_L = state.source_N[row_L]
-    # what a person gave to many at once is a person's word; what they merely accepted is the machine's
-    given_L = (source_L == SOURCE_CODE["bulk"]) & (state.verb_N[row_L] == VERB_CODE["label"])
-    return np.isin(source_L, (SOURCE_CODE["human"], SOURCE_CODE["imported"])) | given_L
-
-
 def doubtful_labels(snapshot: Snapshot, *, aside: bool = False) -> LabelIssues:
     """The labels that look wrong.
 
@@ -117,9 +105,9 @@ def doubtful_labels(snapshot: Snapshot, *, aside: bool = False) -> LabelIssues:
     state, result, view = snapshot.state, snapshot.result, snapshot.view
     confirmed = int((state.confirmed_N & ~state.audit_N).sum())
     labels = 0 if result is None else len(result.labelled_row_L)
-    judged_L = by_people(snapshot)
+    judged_L = np.zeros(0, dtype=bool)
     if result is not None:
-        judged_L &= ~state.confirmed_N[result.labelled_row_L]
+        judged_L = result.evidence_L & ~state.confirmed_N[result.labelled_row_L]
     if result is None or labels < FEWEST_LABELS or not judged_L.any():
         nothing = np.zeros(0, dtype=np.int64)
         missing = max(0, FEWEST_LABELS - labels)

@@ -143,17 +143,66 @@ def test_own_values_stay_true_when_a_block_loses_a_member(graph, dense):
         assert sums.left_LC[i, label_L[i]] == pytest.approx(full - own, abs=1e-3)
 
 
-def test_groups_leave_together(graph, dense):
+def leave_together(sums, dense, row_L, label_L, group_L, classes):
+    """Left-out answers know nothing of a row's group, where the row came singly."""
+    close(sums, dense, row_L, label_L, classes)
+    for i in range(len(row_L)):
+        without = (label_L == label_L[i]) & (group_L != group_L[i])
+        expected = dense[row_L[i], row_L[without]].sum()
+        assert sums.left_LC[i, label_L[i]] == pytest.approx(expected, abs=1e-3)
+        assert sums.left_size_LC[i, label_L[i]] == without.sum()
+
+
+@pytest.mark.parametrize("order", ["together", "one by one", "twins last"])
+def test_groups_leave_together_however_they_came(graph, dense, order):
     row_L, label_L = labels(12, 2)
-    group_L = np.arange(12) // 2
+    group_L = np.arange(12) // 3
+    held = propagator(graph)
+    if order == "one by one":
+        for end in range(1, 12):
+            held.update(row_L[:end], label_L[:end], classes=2, group_L=group_L[:end])
+    elif order == "twins last":
+        first = np.arange(12) % 3 == 0
+        held.update(row_L[first], label_L[first], classes=2)
+    sums = held.update(row_L, label_L, classes=2, group_L=group_L)
+    leave_together(sums, dense, row_L, label_L, group_L, 2)
+
+
+def test_a_group_is_left_and_joined_again(graph, dense):
+    row_L, label_L = labels(12, 2)
+    label_L[:] = np.arange(12) // 3 % 2
+    group_L = np.arange(12) // 3
+    held = propagator(graph)
+    held.update(row_L, label_L, classes=2, group_L=group_L)
+    left = np.arange(12) != 1
+    sums = held.update(row_L[left], label_L[left], classes=2, group_L=group_L[left])
+    leave_together(sums, dense, row_L[left], label_L[left], group_L[left], 2)
+    sums = held.update(row_L, label_L, classes=2, group_L=group_L)
+    leave_together(sums, dense, row_L, label_L, group_L, 2)
+
+
+def test_rows_in_two_blocks_that_turn_out_alike_are_solved_anew(graph, dense):
+    row_L, label_L = labels(6, 1)
+    held = propagator(graph)
+    held.update(row_L, label_L, classes=1)
+    group_L = np.array([0, 0, 1, 2, 3, 4])
+    leave_together(held.update(row_L, label_L, classes=1, group_L=group_L), dense, row_L, label_L, group_L, 1)
+
+
+def test_twins_of_many_labels_at_once_are_in_their_block(graph, dense):
+    row_L, label_L = labels(40, 2)
+    group_L = np.arange(40) // 2
     sums = propagator(graph).update(row_L, label_L, classes=2, group_L=group_L)
     close(sums, dense, row_L, label_L, 2)
-    for i in range(12):
-        mate = i + 1 if i % 2 == 0 else i - 1
-        if label_L[mate] == label_L[i]:
-            without = [j for j in range(12) if label_L[j] == label_L[i] and group_L[j] % 5 != group_L[i] % 5]
-            assert sums.left_LC[i, label_L[i]] == pytest.approx(
-                dense[row_L[i], row_L[without]].sum(), abs=1e-3
+    for i in range(0, 40, 2):
+        if label_L[i] == label_L[i + 1]:
+            assert sums.left_size_LC[i, label_L[i]] == sums.left_size_LC[i + 1, label_L[i]]
+            assert (
+                sums.left_LC[i, label_L[i]]
+                < sums.sum_NC[row_L[i], label_L[i]]
+                - dense[row_L[i], row_L[i + 1]]
+                - dense[row_L[i], row_L[i]]
+                + 1e-3
             )
 
 

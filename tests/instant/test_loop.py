@@ -125,9 +125,69 @@ def test_a_new_label_moves_no_other_label_to_another_fold():
     for row in np.random.default_rng(0).permutation(len(truth_N))[:30]:
         label_N[row] = truth_N[row]
         row_L = np.flatnonzero(label_N >= 0)
-        now = dict(zip(row_L.tolist(), loop._known(label_N, row_L, None).turn_L.tolist(), strict=True))
+        now = dict(zip(row_L.tolist(), loop._known(label_N, row_L).turn_L.tolist(), strict=True))
         assert {other: now[other] for other in seen} == seen
         seen = now
     for label in range(3):
         of_class = [turn for row, turn in seen.items() if truth_N[row] == label]
         assert sorted(of_class) == list(range(len(of_class)))
+
+
+def test_the_only_label_of_a_class_is_no_evidence():
+    view, truth_N = blob_view(classes=4)
+    label_N = some_labels(truth_N, 8)
+    rare = np.flatnonzero(label_N == 3)
+    label_N[rare[1:]] = -1
+    result = InstantLoop([view], classes=4).fit(label_N)
+    assert set(result.labelled_row_L[~result.evidence_L]) == {rare[0]}
+    each = InstantLoop([view], classes=4).fit(
+        np.where(np.isin(np.arange(len(truth_N)), [0, 1, 2, 3]), truth_N, -1)
+    )
+    assert not each.evidence_L.any()
+    assert each.score == {}
+
+
+def test_labels_that_echo_the_model_are_learned_but_calibrate_nothing():
+    view, truth_N = blob_view(spread=3.0, items=600)
+    label_N = some_labels(truth_N, 6)
+    loop = InstantLoop([view], classes=3)
+    before = loop.fit(label_N)
+    free = np.flatnonzero(label_N < 0)
+    sure = free[np.argsort(-before.confidence_N[free])[:300]]
+    echo_N = np.zeros(len(truth_N), dtype=bool)
+    echo_N[sure] = True
+    label_N[sure] = before.prediction_N[sure]
+    trusting = InstantLoop([view], classes=3).fit(label_N)
+    after = InstantLoop([view], classes=3).fit(label_N, echo_N=echo_N)
+    assert not after.evidence_L[echo_N[after.labelled_row_L]].any()
+    rest = np.flatnonzero(label_N < 0)
+    right = float((after.prediction_N[rest] == truth_N[rest]).mean())
+    over = float(trusting.confidence_N[rest].mean()) - right
+    assert over > 0.05, "taking its own word for true makes the model too sure"
+    assert float(after.confidence_N[rest].mean()) - right < over - 0.03
+    with pytest.raises(DataError, match="echo_N must have one value for each"):
+        loop.fit(label_N, echo_N=echo_N[:3])
+
+
+def test_near_duplicates_do_not_vouch_for_each_other():
+    from tests.instant.blobs import blobs
+
+    feature_ND, truth_N = blobs(items=200, spread=4.0)
+    rng = np.random.default_rng(1)
+    threefold_ND = np.repeat(feature_ND, 3, axis=0)
+    threefold_ND = threefold_ND + rng.normal(0, 1e-4, threefold_ND.shape)
+    truth_N = np.repeat(truth_N, 3)
+    view = View.of("copies", threefold_ND, k=10)
+    label_N = np.full(len(truth_N), -1)
+    label_N[:120] = truth_N[:120]
+    honest = InstantLoop([view], classes=3).fit(label_N)
+    alone = InstantLoop([view], classes=3).fit(label_N, groups=np.arange(len(truth_N)))
+    rest = np.arange(120, len(truth_N))
+    right = float((honest.prediction_N[rest] == truth_N[rest]).mean())
+
+    def said(result):
+        return float((result.out_of_fold_proba_LC.argmax(axis=1) == truth_N[result.labelled_row_L]).mean())
+
+    assert said(alone) > right + 0.15
+    assert abs(said(honest) - right) < 0.1
+    assert honest.confidence_N[rest].mean() < alone.confidence_N[rest].mean()

@@ -192,3 +192,22 @@ def test_the_cut_is_where_expected_f1_is_highest():
     ours = f1_score(truth_NC, proba_NC >= best_cut(proba_NC), average="micro", zero_division=0)
     assert ours > max(reached.values()) - 0.01
     assert ours > reached[max(reached)] + 0.05
+
+
+def test_answers_that_echo_the_model_weigh_nothing():
+    rng = np.random.default_rng(0)
+    point_ND = rng.normal(size=(300, 6))
+    truth_NC = point_ND[:, :3] + rng.normal(0, 1.5, (300, 3)) > 0
+    answers = {row: np.flatnonzero(truth_NC[row]).tolist() for row in range(40)}
+    view = View.of("toy", point_ND)
+    before = MultipleLoop([view], classes=3).fit(answers)
+    echo_N = np.arange(300) >= 40
+    echo_N[200:] = False
+    answers |= {row: np.flatnonzero(before.suggestion_NC[row]).tolist() for row in range(40, 200)}
+    trusting = MultipleLoop([view], classes=3).fit(answers)
+    after = MultipleLoop([view], classes=3).fit(answers, echo_N=echo_N)
+
+    def sure(result):
+        return float(np.abs(result.proba_NC[200:] - 0.5).mean())
+
+    assert sure(after) < sure(trusting) - 0.05

@@ -139,3 +139,15 @@ def test_figures_of_sets_are_scikit_learns():
     assert found.per_class[3].support == 0
     for held in found.figures.values():
         assert held.low <= held.value <= held.high
+
+
+def test_left_out_errors_of_few_numbers_in_many_dimensions_are_as_large_as_they_are():
+    rng = np.random.default_rng(0)
+    told, true = [], []
+    for _ in range(12):
+        point_ND = rng.normal(size=(300, 64))
+        truth_N = 0.5 * point_ND[:, 0] + rng.normal(size=300)
+        result = NumericLoop([View.of("many", point_ND)]).fit({row: float(truth_N[row]) for row in range(4)})
+        told.append(np.abs(result.out_of_fold_L - truth_N[:4]).mean())
+        true.append(np.abs(result.prediction_N[4:] - truth_N[4:]).mean())
+    assert np.mean(told) > 0.75 * np.mean(true)

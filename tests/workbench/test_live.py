@@ -251,3 +251,33 @@ def test_without_the_background_a_large_set_is_fitted_at_once(tmp_path, monkeypa
     label(opened, range(16))
     assert opened.snapshot(opened.task("topic")).proba_NC is not None
     opened.close()
+
+
+def test_one_label_a_class_is_no_figure_yet(bench):
+    task = bench.task("topic")
+    version = label(bench, range(4))  # one of each class: left out, none could be named
+    snapshot = bench.live.wait(task.id, version=version)
+    assert snapshot.predicts
+    assert snapshot.figure.accuracy is None
+    assert bench.review.preview(task, 0.3).overall.precision is None
+    version = label(bench, range(4, 8), client="d")
+    snapshot = bench.live.wait(task.id, version=version)
+    assert snapshot.figure.accuracy is not None
+    assert snapshot.figure.size == 8
+
+
+def test_what_a_person_merely_accepted_is_no_evidence_anywhere(bench):
+    task = bench.task("topic")
+    version = label(bench, range(12))
+    before = bench.live.wait(task.id, version=version)
+    instant = next(found for found in bench.compare.reports(task) if found.candidate.kind == "instant")
+    assert instant.report.size == before.figure.size == 12
+    done = bench.review.accept(task, 0.0)
+    after = bench.live.wait(task.id, version=done.version)
+    assert after.state.labelled_N.all()
+    assert after.figure.size == 12
+    instant = next(found for found in bench.compare.reports(task) if found.candidate.kind == "instant")
+    assert instant.report.size == 12
+    curve = bench.compare.learning_curve(task, seconds=60)
+    assert curve.points[-1].labels == 12
+    assert after.result.evidence_L.sum() == 12

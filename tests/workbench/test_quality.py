@@ -12,7 +12,6 @@ from sslcore.__main__ import main
 from sslcore.jobs import launch
 from sslcore.quality.intervals import Interval
 from sslcore.store import Event
-from sslcore.store.fold import SOURCE_CODE
 from sslcore.workbench import Workbench
 from sslcore.workbench.later import Answer, Later
 from sslcore.workbench.suspects import CONTRADICTING, FEWEST_LABELS, OPEN, PARTLY, doubtful_labels
@@ -342,10 +341,13 @@ def test_ten_thousand_labels_are_judged_in_a_second():
         confirmed_N=off_N,
         audit_N=off_N,
         skipped_N=off_N,
-        source_N=np.full(n, SOURCE_CODE["imported"]),
-        verb_N=np.ones(n, dtype=int),
     )
-    result = SimpleNamespace(labelled_row_L=np.arange(n), out_of_fold_proba_LC=proba_NC, label_N=label_N)
+    result = SimpleNamespace(
+        labelled_row_L=np.arange(n),
+        evidence_L=np.ones(n, dtype=bool),
+        out_of_fold_proba_LC=proba_NC,
+        label_N=label_N,
+    )
     snapshot = SimpleNamespace(state=state, result=result, view=SimpleNamespace(knn=knn))
     start = time.perf_counter()
     found = doubtful_labels(snapshot)
