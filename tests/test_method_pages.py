@@ -15,6 +15,7 @@ from tools.method_pages import (
     pictures,
     read_scores,
     scores_page,
+    summary,
 )
 from tools.write_docs import METHODS, SCORES, methods, methods_pages, strays
 
@@ -144,3 +145,12 @@ def test_papers_link_where_they_can():
         "(https://doi.org/10.1145/3219819.3220007)"
     )
     assert paper("Yarowsky 1995; Northcutt 2021, arXiv:1911.00068").startswith("Yarowsky 1995; [Northcutt")
+
+
+def test_the_index_says_what_a_method_does_and_not_half_a_reference(every):
+    assert summary("LoRA: low-rank steps (Hu et al. 2022).\n\nMore.") == "low-rank steps (Hu et al. 2022)."
+    assert summary("Pairs (SetFit: Tunstall 2022).") == "Pairs (SetFit: Tunstall 2022)."
+    assert summary("Pairs (SetFit: 2022): near or far. So: on.") == "near or far. So: on."
+    told = {schema["name"]: summary(schema["text"]) for schema in every}
+    assert [name for name, text in told.items() if text.count("(") != text.count(")")] == []
+    assert [name for name, text in told.items() if len(text.partition("(")[0].split()) < 3] == []

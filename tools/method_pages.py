@@ -315,11 +315,23 @@ def _see_also(schema: Schema, every: Sequence[Schema]) -> list[str]:
 def _table(held: Sequence[Schema], folder: str) -> list[str]:
     lines = ["| name | what it does | source |", "|---|---|---|"]
     for schema in held:
-        first = schema["text"].strip().partition("\n")[0]
-        what = first.partition(": ")[2] or first
+        what = summary(schema["text"])
         link = f"[{cell(schema['title'])}]({folder}{file_name(schema)})"
         lines.append(f"| {link} `{schema['name']}` | {cell(_prose(what))} | {cell(paper(schema['paper']))} |")
     return lines
+
+
+def summary(text: str) -> str:
+    """What a module's docstring says in its first line, without the name before the colon.
+
+    >>> summary("LoRA: low-rank steps (Hu et al. 2022).")
+    'low-rank steps (Hu et al. 2022).'
+    >>> summary("Pairs of labels (SetFit: Tunstall et al. 2022).")
+    'Pairs of labels (SetFit: Tunstall et al. 2022).'
+    """
+    first = text.strip().partition("\n")[0]
+    colon = re.match(r"(?:[^(:]|\([^)]*\)|:(?! ))*: ", first)  # one in brackets parts nothing
+    return first[colon.end() :] if colon else first
 
 
 def cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Contrastive refinement on pairs of labelled items (SetFit: Tunstall et al. 2022, arXiv:2209.11055).
+"""Contrastive refinement: labels are learned in pairs first (SetFit, Tunstall et al. 2022, arXiv:2209.11055).
 
 First the backbone alone learns from pairs: ``mean (cos(z_i, z_j) - [y_i = y_j])^2``; eight labels a class
 give hundreds of pairs, so few labels move a whole network. Then the heads learn on what it gives. Pairs are

@@ -1,4 +1,4 @@
-"""Linear probe, then everything: LP-FT (Kumar et al. 2022, arXiv:2202.10054).
+"""Linear probe, then everything: the heads learn alone first (LP-FT, Kumar et al. 2022, arXiv:2202.10054).
 
 Random heads send random gradients into a good backbone and distort it before they are of use. So the heads
 learn alone for the first share of the run, and only then the rest is opened, at a lower rate: the backbone
