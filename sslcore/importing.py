@@ -50,6 +50,8 @@ from sslcore.image_metadata import without_metadata
 from sslcore.media import MAX_BYTES, SUFFIX_OF, check_image
 from sslcore.store import LabelState, NewItem, NewLabel, Store
 from sslcore.store.facts import SOURCES
+from sslcore.store.fold import TaskState
+from sslcore.store.project import ImportBatch
 
 AUDIT_FROM = 100
 AUDIT_SHARE = 0.2
@@ -72,7 +74,7 @@ class ImportReport:
     skipped_count: int
     duplicates: int  # left out because the same content is there already
     conflicts: tuple[Skipped, ...]  # duplicates whose label differs from the one that was kept
-    updated: int  # items that were there and got a label they lacked
+    updated: int  # items that were there and got a label, a flag or a rejection they lacked
     tasks: tuple[str, ...]
     classes: Mapping[str, tuple[str, ...]]  # of each task, all that the project has now
     format: str
@@ -85,6 +87,9 @@ class ImportReport:
         return asdict(self)
 
 
+_Fact = tuple[str, NewLabel]  # a task, and a flag, a skip or a rejection
+
+
 @dataclass
 class _Row:
     """An item on its way in; its labels may still grow by a duplicate's."""
@@ -94,13 +99,14 @@ class _Row:
     media: str | None
     key: str
     labels: dict[str, NewLabel]
-    more: list[tuple[str, NewLabel]] = field(default_factory=list)  # (task, flag | skip | reject)
+    more: list[_Fact] = field(default_factory=list)
 
 
 @dataclass
 class _Prepared:
     rows: list[_Row] = field(default_factory=list)
     late: dict[str, dict[str, NewLabel]] = field(default_factory=dict)  # sha256 in the store → labels
+    late_more: dict[str, list[_Fact]] = field(default_factory=dict)  # the same, further facts
     skipped: list[Skipped] = field(default_factory=list)
     skipped_count: int = 0
     duplicates: int = 0
@@ -344,11 +350,14 @@ def _prepare(
                 found.late.setdefault(sha256, {}).update(
                     {task: label for task, label in labels.items() if task not in found.late.get(sha256, {})}
                 )
+            if more:
+                _add_facts(found.late_more.setdefault(sha256, []), more)
             continue
         first = by_hash.get(sha256)
         if first is not None:
             found.duplicates += 1
             _merge(first.labels, labels, found, f"{record.key} (same content as {first.key})")
+            _add_facts(first.more, more)
             continue
         row = _Row(record, sha256, name, _free_key(_clean(record.key), keys), labels, more)
         by_hash[sha256] = row
@@ -400,12 +409,12 @@ def _free_key(key: str, keys: set[str]) -> str:
     return free
 
 
-def _labels_of(record: Record, found: _Prepared) -> tuple[dict[str, NewLabel], list[tuple[str, NewLabel]]]:
+def _labels_of(record: Record, found: _Prepared) -> tuple[dict[str, NewLabel], list[_Fact]]:
     """A record's labels and further facts; what a machine labelled is counted and left out."""
     if not record.provenance:
         return {task: _imported(label) for task, label in record.labels.items()}, []
     labels: dict[str, NewLabel] = {}
-    more: list[tuple[str, NewLabel]] = []
+    more: list[_Fact] = []
     for task in {**record.provenance, **record.labels}:
         told = record.provenance.get(task, {})
         source = str(told.get("source", "imported")).strip().lower()
@@ -496,14 +505,24 @@ def _merge(kept: dict[str, NewLabel], new: Mapping[str, NewLabel], found: _Prepa
             found.conflicts.append(Skipped(place, reason))
 
 
+def _add_facts(kept: list[_Fact], new: Sequence[_Fact]) -> None:
+    kept += [fact for fact in new if fact not in kept]
+
+
 def _merge_late(store: Store, held: LabelState, found: _Prepared) -> None:
-    """Of the labels for items that are there, leaves those that are news; tells those that differ."""
-    if not found.late:
+    """Of the facts for items that are there, leaves those that are news; tells those that differ."""
+    wanted = found.late.keys() | found.late_more.keys()
+    if not wanted:
         return
     tasks = {task.name: task for task in store.tasks()}
     row_of = {
-        item.sha256: (row, item.key) for row, item in enumerate(store.iterate()) if item.sha256 in found.late
+        item.sha256: (row, item.key) for row, item in enumerate(store.iterate()) if item.sha256 in wanted
     }
+    for sha256, more in found.late_more.items():
+        row, key = row_of[sha256]
+        states = {name: held[task.id] for name, task in tasks.items()}
+        more[:] = [fact for fact in more if _is_news(fact, states.get(fact[0]), row, key, found)]
+    found.late_more = {sha256: more for sha256, more in found.late_more.items() if more}
     for sha256, labels in list(found.late.items()):
         row, key = row_of[sha256]
         fresh = {}
@@ -523,6 +542,27 @@ def _merge_late(store: Store, held: LabelState, found: _Prepared) -> None:
                 )
         found.late[sha256] = fresh
     found.late = {sha256: labels for sha256, labels in found.late.items() if labels}
+
+
+def _is_news(fact: _Fact, state: TaskState | None, row: int, key: str, found: _Prepared) -> bool:
+    """Whether a flag, a skip or a rejection says something new of an item that is there.
+
+    A label that the item has by now is kept: neither a skip nor a rejection takes it away.
+    """
+    name, told = fact
+    if state is None:
+        return True
+    if told.verb == "flag":
+        return not state.flagged_N[row]
+    if told.verb == "skip":
+        return bool(state.open_N[row])
+    names = state.task.class_names
+    label = int(state.label_N[row])
+    if label >= 0 and names[label] in told.value and len(found.conflicts) < TOLD:
+        reason = f"task {name!r}: not {names[label]!r} differs from {names[label]!r}, which was kept"
+        found.conflicts.append(Skipped(key, reason))
+    rejected = {names[at] for at in state.rejected.get(row, ())}
+    return not state.labelled_N[row] and not rejected.issuperset(told.value)
 
 
 def _tasks_of(store: Store, mapping: ColumnMapping) -> list[TaskColumn]:
@@ -608,14 +648,17 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
     for row in found.rows:
         for task, label in [*row.labels.items(), *row.more]:
             _note(classes.setdefault(task, {}), label.value)
-    for labels in found.late.values():
-        for task, label in labels.items():
+    late = list(dict.fromkeys([*found.late, *found.late_more]))
+    for sha256 in late:
+        for task, label in [*found.late.get(sha256, {}).items(), *found.late_more.get(sha256, ())]:
             _note(classes.setdefault(task, {}), label.value)
     id_of: dict[str, int] = {}
-    if found.late:
+    if late:
         ids = store.item_ids().tolist()
         id_of = {
-            item.sha256: ids[row] for row, item in enumerate(store.iterate()) if item.sha256 in found.late
+            item.sha256: ids[row]
+            for row, item in enumerate(store.iterate())
+            if item.sha256 in found.late or item.sha256 in found.late_more
         }
     with store.importing() as batch:
         for task, names in classes.items():
@@ -635,15 +678,20 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
             ids = batch.add([_new_item(row) for row in rows])
             later = [(item_id, row) for item_id, row in zip(ids, rows) if row.more]
             for item_id, row in later:
-                for task, fact in row.more:
-                    if fact.verb == "reject":
-                        batch.add_labels([(item_id, {task: fact})])
-                batch.add_labels([(item_id, row.labels)])
-                for task, fact in row.more:
-                    if fact.verb != "reject":
-                        batch.add_labels([(item_id, {task: fact})])
+                _write_facts(batch, item_id, row.labels, row.more)
+        for sha256, more in found.late_more.items():
+            _write_facts(batch, id_of[sha256], found.late.pop(sha256, {}), more)
         batch.add_labels([(id_of[sha256], labels) for sha256, labels in found.late.items()])
-    return len(found.late)
+    return len(late)
+
+
+def _write_facts(
+    batch: ImportBatch, item_id: int, labels: Mapping[str, NewLabel], more: Sequence[_Fact]
+) -> None:
+    """The facts of one item in the order in which they hold: a rejection comes before the label after it."""
+    batch.add_labels([(item_id, {task: fact}) for task, fact in more if fact.verb == "reject"])
+    batch.add_labels([(item_id, labels)])
+    batch.add_labels([(item_id, {task: fact}) for task, fact in more if fact.verb != "reject"])
 
 
 def _note(names: dict[str, None], value: Any) -> None:

@@ -103,6 +103,59 @@ def test_states_are_read_back(store, proba_NC, tmp_path, name):
     assert fresh.texts() == store.texts()
 
 
+def facts_of(store):
+    state = LabelState(store)[1]
+    names = state.task.class_names
+    return (
+        [names[at] if at >= 0 else None for at in state.label_N],
+        state.skipped_N.tolist(),
+        state.flagged_N.tolist(),
+        {row: {names[at] for at in of} for row, of in state.rejected.items() if of},
+    )
+
+
+def test_states_reach_the_items_that_are_there_once(store, tmp_path):
+    export(store, {}, format="jsonl", out=tmp_path / "o.jsonl")
+    fresh = Store.create(tmp_path / "q", modality="text")
+    fresh.add_task("topic", classes=CLASSES)
+    texts = [{"text": text} for text in store.texts()]
+    (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, texts)))
+    import_source(fresh, tmp_path / "texts.jsonl", mapping={"text": "text"})
+    report = import_source(fresh, tmp_path / "o.jsonl")
+    assert (report.imported, report.updated) == (0, 6)
+    assert facts_of(fresh) == facts_of(store)
+    rows = len(fresh.annotations.since())
+    assert import_source(fresh, tmp_path / "o.jsonl").updated == 0
+    assert len(fresh.annotations.since()) == rows
+
+
+def test_states_that_come_later_take_no_label_away(store, tmp_path):
+    export(store, {}, format="jsonl", out=tmp_path / "o.jsonl")
+    fresh = Store.create(tmp_path / "q", modality="text")
+    lines = [json.dumps({"text": text, "topic": "c"}) for text in store.texts()]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines))
+    import_source(fresh, tmp_path / "texts.jsonl", mapping={"text": "text", "tasks": ["topic"]})
+    report = import_source(fresh, tmp_path / "o.jsonl")
+    labels, skipped, flagged, rejected = facts_of(fresh)
+    assert labels == ["c"] * 8
+    assert (sum(skipped), sum(flagged), rejected) == (0, 1, {})
+    assert [told.reason for told in report.conflicts if "not 'c'" in told.reason] == [
+        "task 'topic': not 'c' differs from 'c', which was kept"
+    ]
+
+
+def test_states_of_equal_content_come_together(store, tmp_path):
+    export(store, {}, format="jsonl", out=tmp_path / "o.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["text"] = "one and the same"
+    (tmp_path / "o.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    fresh = Store.create(tmp_path / "q", modality="text")
+    assert import_source(fresh, tmp_path / "o.jsonl").duplicates == 7
+    state = LabelState(fresh)[1]
+    assert (state.task.class_names[state.label_N[0]], state.flagged_N[0]) == ("c", True)
+
+
 def test_formulas_are_guarded_unless_machines_read_it(store, tmp_path):
     export(store, {}, format="csv", out=tmp_path / "o.csv")
     assert all(row["text"].startswith("'=") for row in read(tmp_path / "o.csv"))
