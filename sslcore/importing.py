@@ -48,9 +48,10 @@ from sslcore.formats.record import (
 from sslcore.formats.unpack import ArchiveFormat, ArchiveOptions
 from sslcore.image_metadata import without_metadata
 from sslcore.media import MAX_BYTES, SUFFIX_OF, check_image
-from sslcore.store import LabelState, NewItem, NewLabel, Store
+from sslcore.store import LabelState, NewItem, NewLabel, Store, Task
 from sslcore.store.facts import SOURCES
 from sslcore.store.fold import TaskState
+from sslcore.store.looks import checked_colour, checked_key
 from sslcore.store.project import ImportBatch
 
 AUDIT_FROM = 100
@@ -117,6 +118,7 @@ class _Prepared:
     classes: dict[str, list[dict[str, Any]]] = field(
         default_factory=dict
     )  # as the source tells them, in order
+    remarks: list[str] = field(default_factory=list)
 
     def skip(self, place: str, reason: str) -> None:
         self.skipped_count += 1
@@ -225,6 +227,7 @@ def import_source(
     warnings = list(seen.warnings)
     if found.machine:
         warnings.append(f"{found.machine:,} labels were made by a machine and are not taken as labels.")
+    warnings += found.remarks
     for task, words in found.no_number.items():
         said = ", ".join(repr(word) for word, _ in words.most_common(5))
         cells = "1 cell holds" if words.total() == 1 else f"{words.total():,} cells hold"
@@ -644,7 +647,8 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
     """The one transaction; returns how many items that were there got a label."""
     classes: dict[str, dict[str, None]] = {task.task: {} for task in tasks}
     kinds = {task.task: task.kind for task in tasks}
-    held = {task.name: task.kind for task in store.tasks()}
+    tasks_now = {task.name: task for task in store.tasks()}
+    held = {name: task.kind for name, task in tasks_now.items()}
     for row in found.rows:
         for task, label in [*row.labels.items(), *row.more]:
             _note(classes.setdefault(task, {}), label.value)
@@ -667,7 +671,7 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
                 told = found.classes.get(task, [])
                 first = [spec["name"] for spec in told]
                 batch.ensure_task(task, kind=kind, classes=[*first, *sorted(names, key=natural)])
-                batch.set_looks(task, told)
+                batch.set_looks(task, _looks(task, told, tasks_now.get(task), found))
             else:
                 raise DataError(
                     f"The project's task {task!r} is of kind {kind!r}, the source's of kind {kinds[task]!r}. "
@@ -692,6 +696,34 @@ def _write_facts(
     batch.add_labels([(item_id, {task: fact}) for task, fact in more if fact.verb == "reject"])
     batch.add_labels([(item_id, labels)])
     batch.add_labels([(item_id, {task: fact}) for task, fact in more if fact.verb != "reject"])
+
+
+def _looks(
+    name: str, told: Sequence[Mapping[str, str]], task: Task | None, found: _Prepared
+) -> list[dict[str, str]]:
+    """Keys and colours of classes as they may be set; what may not be is left out, and told."""
+    own = {info.name: info.hotkey for info in task.classes} if task else {}
+    owner = {key: of for of, key in own.items() if key}
+    looks, problems = [], []
+    for spec in told:
+        of = spec["name"]
+        look = {"name": of}
+        for part, checked in (("hotkey", checked_key), ("colour", checked_colour)):
+            try:
+                look[part] = checked(spec[part]) if part in spec else ""
+            except DataError as error:
+                problems.append(f"{of!r}: {error.problem}")
+        key = look.get("hotkey")
+        if key and not own.get(of) and owner.setdefault(key, of) != of:
+            look["hotkey"] = ""
+            problems.append(f"{of!r}: The key {key!r} belongs to {owner[key]!r}.")
+        looks.append(look)
+    if problems:
+        counted = "1 key or colour" if len(problems) == 1 else f"{len(problems):,} keys or colours"
+        found.remarks.append(
+            f"Task {name!r}: {counted} of classes left out. The first, of {problems[0][:300]}"
+        )
+    return looks
 
 
 def _note(names: dict[str, None], value: Any) -> None:

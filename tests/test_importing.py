@@ -271,6 +271,39 @@ def test_a_number_that_is_not_finite_is_never_stored(texts, number):
             batch.add([item])
 
 
+def manifest(folder, classes):
+    row = {
+        "id": "1",
+        "text": "words",
+        "topic": "a",
+        "topic__source": "human",
+        "status": "accepted",
+        "sha256": "",
+    }
+    path = folder / "own.jsonl"
+    path.write_text(json.dumps(row | {"topic__classes": classes}))
+    return path
+
+
+def test_keys_and_colours_are_held_to_what_a_person_may_set(texts, tmp_path):
+    classes = [
+        {"name": "a", "hotkey": "Enter", "colour": "url(http://evil.example/x)"},
+        {"name": "b", "hotkey": "Q", "colour": "#102030"},
+        {"name": "c", "hotkey": "q", "colour": "banana"},
+        {"name": "d", "hotkey": "shift+d"},
+    ]
+    report = import_source(texts, manifest(tmp_path, classes))
+    held = texts.task("topic").classes
+    assert [info.name for info in held] == ["a", "b", "c", "d"]
+    assert [info.hotkey for info in held] == [None, "q", None, "Shift+D"]
+    assert [info.colour for info in held] == [None, "#102030", None, None]
+    told = "Task 'topic': 4 keys or colours of classes left out. The first, of 'a': A key is a digit"
+    assert any(said.startswith(told) for said in report.warnings)
+    again = import_source(texts, manifest(tmp_path, [{"name": "e", "hotkey": "q"}, classes[1]]))
+    assert texts.task("topic").classes[4].hotkey is None
+    assert any("The key 'q' belongs to 'b'" in said for said in again.warnings)
+
+
 def test_progress_is_told_and_may_cancel(texts, tmp_path):
     path = table(tmp_path, [f"some words {i},a" for i in range(1000)])
     told = []

@@ -19,9 +19,9 @@ from sslcore.jobs.learned import Learned, learned_encoders
 from sslcore.store import LIVE, Store, Task, home, project_folder, projects
 from sslcore.store.facts import Run
 from sslcore.store.fold import SOURCE_CODE
+from sslcore.store.looks import checked_colour, checked_key
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.kinds import Scale, scale
-from sslcore.workbench.palette import RESERVED_KEYS
 
 if TYPE_CHECKING:
     from sslcore.formats import Inspection
@@ -194,14 +194,13 @@ class DataDesk(Desk):
         """
         if name is not None and not name.strip():
             raise DataError("A class needs a name. Received: an empty one.")
-        hotkey = None if hotkey is None else _key(hotkey)
+        hotkey = None if hotkey is None else checked_key(hotkey)
+        colour = None if colour is None else checked_colour(colour)
         for info in task.classes:
             if info.position != position and name is not None and info.name == name.strip():
                 raise DataError(f"Another class is called {name.strip()!r}.")
             if info.position != position and hotkey and info.hotkey == hotkey:
                 raise DataError(f"The key {hotkey!r} belongs to {info.name!r}.")
-        if colour is not None and not re.fullmatch(r"#[0-9A-Fa-f]{6}", colour):
-            raise DataError(f"A colour is written #RRGGBB. Received: {colour!r}.")
         self.store.change_class(
             task.id, position, name=None if name is None else name.strip(), hotkey=hotkey, colour=colour
         )
@@ -409,19 +408,6 @@ def make_demo(name: str, *, labelled: int, seed: int = 0) -> str:
     store.close()
     Workbench.open(project).prepare()
     return project
-
-
-def _key(written: str) -> str:
-    """A key as the pages name it; "" for none."""
-    key = written.strip()
-    key = f"Shift+{key[6:].upper()}" if key.lower().startswith("shift+") else key.lower()
-    if key and (not re.fullmatch(r"(Shift\+)?[0-9A-Za-z]", key) or key in RESERVED_KEYS):
-        reserved = ", ".join(sorted(RESERVED_KEYS))
-        raise DataError(
-            f"A key is a digit, a letter, or one of them with Shift+; {reserved} have work of their own. "
-            f"Received: {written!r}."
-        )
-    return key
 
 
 def _open_or_create(project: str, seen: Inspection) -> tuple[Store, bool]:

@@ -11,13 +11,12 @@ import colorsys
 from collections.abc import Sequence
 
 from sslcore.store import ClassInfo
+from sslcore.store.looks import RESERVED_KEYS
 
 OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8C6BB1")
 """Okabe–Ito; its black, which neither theme can show, is replaced by a violet of like lightness."""
 UNLABELLED_COLOUR = "#9AA0A6"
 DIGITS = "1234567890"
-RESERVED_KEYS = frozenset("abcdfgklrtux")
-"""Letters that do something else on the pages where items are labelled."""
 DEFAULT_KEYS = (*DIGITS, *(f"Shift+{digit}" for digit in DIGITS))
 
 
