@@ -66,31 +66,45 @@ class BalancedMethod(Method):
         """The loss of the balanced heads."""
         import torch
 
-        from sslcore.losses.adaptive import class_counts
         from sslcore.losses.balanced import keep, keep_chance
         from sslcore.losses.pseudo_label import weighted_soft_label
+
+        total = self._balanced_labels(model, seen_T, batch, rng)
+        features = seen_T[0].features
+        if total is None or "weak" not in features:
+            return total
+        with torch.no_grad():
+            weak_T = model.classify(features["weak"])
+        strong_T = model.classify(features[self.learn_views[0]])
+        for task in range(len(seen_T)):
+            target_UC = weak_T[task].softmax(1)
+            top_U, answer_U = target_UC.max(1)
+            late_U = 1 - at.done * (1 - keep_chance(self.state[f"{task}.labels_C"])[answer_U])
+            kept_U = keep(late_U, rng=rng) * (top_U >= SURE)
+            total = total + weighted_soft_label(strong_T[task], target_UC, kept_U)
+        return total
+
+    def labels_beside(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
+    ) -> Tensor | None:
+        """The balanced heads' loss on labelled items; they give the answers and must not stand still."""
+        return self._balanced_labels(model, seen_T, batch, rng)
+
+    def _balanced_labels(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
+    ) -> Tensor | None:
+        from sslcore.losses.adaptive import class_counts
+        from sslcore.losses.balanced import keep, keep_chance
         from sslcore.losses.supervised import weighted_cross_entropy
 
         if not self.config.balanced_head:
             return None
-        features = seen_T[0].features
-        labelled_T = model.classify(features["labelled"])
-        with torch.no_grad():
-            weak_T = model.classify(features["weak"]) if "weak" in features else None
-        strong_T = model.classify(features[self.learn_views[0]]) if weak_T is not None else None
+        labelled_T = model.classify(seen_T[0].features["labelled"])
         total = labelled_T[0].new_zeros(())
         for task, logits_BC in enumerate(labelled_T):
             label_B = batch.label_TB[task]
             count_C = self.state[f"{task}.labels_C"]
             count_C += class_counts(label_B, len(count_C))[1:]
-            chance_C = keep_chance(count_C)
-            kept_B = keep(chance_C[label_B.clamp(min=0)], rng=rng) * (label_B >= 0)
+            kept_B = keep(keep_chance(count_C)[label_B.clamp(min=0)], rng=rng) * (label_B >= 0)
             total = total + weighted_cross_entropy(logits_BC, label_B, kept_B)
-            if weak_T is None or strong_T is None:
-                continue
-            target_UC = weak_T[task].softmax(1)
-            top_U, answer_U = target_UC.max(1)
-            late_U = 1 - at.done * (1 - chance_C[answer_U])
-            kept_U = keep(late_U, rng=rng) * (top_U >= SURE)
-            total = total + weighted_soft_label(strong_T[task], target_UC, kept_U)
         return total

@@ -134,6 +134,8 @@ class Method(ABC):
         items: Items of the set, for methods that remember something per item.
 
     Attributes:
+        dealt: Items that come by without their label, all unless the loop says otherwise: audit answers and
+            flagged items never do.
         learn_views: Views that get a gradient.
         target_views: Views that only give targets, by the network itself.
         teacher_views: Views that only give targets, by the averaged network.
@@ -164,7 +166,7 @@ class Method(ABC):
 
         self.config: Any = config
         self.tasks = list(tasks)
-        self.items = items
+        self.items = self.dealt = items
         self.state: dict[str, Tensor] = {}
         self.own = torch.nn.ModuleDict()
 
@@ -244,7 +246,9 @@ class Method(ABC):
         beside = zero if beside is None else beside
         return per_task, beside, Diagnostics(supervised, unlabelled, beside.detach(), weights, labels)
 
-    def labels_alone(self, model: Network, batch: Batch) -> tuple[list[Tensor], Tensor, Diagnostics]:
+    def labels_alone(
+        self, model: Network, batch: Batch, rng: torch.Generator
+    ) -> tuple[list[Tensor], Tensor, Diagnostics]:
         """The losses of a step whose batch has labelled items alone, as :meth:`losses` gives them.
 
         Labels are learned as they are, whatever the method makes of them once it has unlabelled items.
@@ -252,12 +256,22 @@ class Method(ABC):
         features: dict[str, Tensor] = {}
         logits: dict[str, list[Tensor]] = {}
         self._send(model, {"labelled": batch.labelled_B}, features, logits)
+        seen_T = self._seen(logits, features)
         per_task = [
             self._with_distance(task, self.labels(task, seen, batch), seen, batch)
-            for task, seen in enumerate(self._seen(logits, features))
+            for task, seen in enumerate(seen_T)
         ]
         zero = per_task[0].new_zeros(())
-        return per_task, zero, Diagnostics(sum((loss.detach() for loss in per_task), zero), zero, zero)
+        beside = self.labels_beside(model, seen_T, batch, rng)
+        beside = zero if beside is None else beside
+        told = Diagnostics(sum((loss.detach() for loss in per_task), zero), zero, beside.detach())
+        return per_task, beside, told
+
+    def labels_beside(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
+    ) -> Tensor | None:
+        """What is learned beside the tasks in a step of labels alone: heads of the method's own, mostly."""
+        return None
 
     def loss(
         self, model: Network, batch: Batch, at: Moment, rng: torch.Generator

@@ -2,7 +2,8 @@
 
 Xu et al. 2021, arXiv:2109.00650. Keep where ``-log max p_w <= r_t``, ``r_t = max(C g^-t r_0, 0.05)``;
 ``r_0`` is the labelled loss at the end of a supervised warm-up, C = 1.0001. Early on many unsure answers are
-let in, later only sure ones. What differs: ``r_0`` is a moving average over the warm-up, and ``t`` counts
+let in, later only sure ones. What differs: ``r_0`` is a moving average over the warm-up and the steps of
+labels alone that a run begins with, and ``t`` counts
 equal shares of the run, so that the schedule fits runs of any length; the bar never rises, also where the
 run's length is revised.
 
@@ -24,7 +25,10 @@ from sslcore.methods.threshold import ThresholdConfig, ThresholdMethod
 from sslcore.models import TaskShape
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from sslcore.models.network import Network
 
 MOMENTUM = 0.9  # of the labelled loss: a mean over the last ten steps of the warm-up
 
@@ -58,18 +62,31 @@ class Dash(ThresholdMethod):
     def observe(self, task: int, proba_UC: Tensor, seen: Seen, batch: Batch, at: Moment) -> None:
         """Learns where the bar starts in the warm-up, and lowers it afterwards."""
         from sslcore.losses.adaptive import dash_bar
-        from sslcore.losses.supervised import masked_cross_entropy
 
         start, bar = self.state[f"{task}.start"], self.state[f"{task}.bar"]
         if at.done < self.config.warm_up:
-            label_B = batch.label_TB[task]
-            loss = masked_cross_entropy(seen.logits["labelled"].detach(), label_B)
-            start.lerp_(loss, (1 - MOMENTUM) * (label_B >= 0).any().to(loss.dtype))
+            self._warm_up(task, seen, batch)
             return
         self.state[f"{task}.open"].fill_(1.0)
         falls = int(self.config.falls * (at.done - self.config.warm_up) / (1 - self.config.warm_up))
         now = dash_bar(start, falls, gamma=self.config.gamma, floor=self.config.floor)
         bar.copy_(now.minimum(bar))
+
+    def labels_beside(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
+    ) -> Tensor | None:
+        """Steps of labels alone are a warm-up too: the bar starts from the loss at their end."""
+        for task, seen in enumerate(seen_T):
+            self._warm_up(task, seen, batch)
+        return super().labels_beside(model, seen_T, batch, rng)
+
+    def _warm_up(self, task: int, seen: Seen, batch: Batch) -> None:
+        from sslcore.losses.supervised import masked_cross_entropy
+
+        label_B = batch.label_TB[task]
+        loss = masked_cross_entropy(seen.logits["labelled"].detach(), label_B)
+        share = (1 - MOMENTUM) * (label_B >= 0).any().to(loss.dtype)
+        self.state[f"{task}.start"].lerp_(loss, share)
 
     def trust(self, task: int, proba_UC: Tensor) -> Tensor:
         """1 where the loss of the answer is at most the bar; 0 in the warm-up."""

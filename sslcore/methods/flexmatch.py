@@ -61,7 +61,8 @@ class FlexMatch(ThresholdMethod):
 
         answer_N = self.state[f"{task}.answer_N"]
         count_C = class_counts(answer_N, self.tasks[task].classes)  # the first: none yet
-        return curriculum_threshold(count_C[1:], count_C[0], threshold=self.config.threshold)
+        unused = count_C[0] - (self.items - self.dealt)  # those that never come by are not late
+        return curriculum_threshold(count_C[1:], unused, threshold=self.config.threshold)
 
     def remember(self, task: int, proba_UC: Tensor, batch: Batch) -> None:
         """Keeps the answers above the fixed threshold."""

@@ -92,19 +92,32 @@ class MultiMatch(Method):
         import torch
 
         from sslcore.losses.pseudo_label import weighted_pseudo_label
-        from sslcore.losses.supervised import masked_cross_entropy
 
         weight = self.weight * self.raised(at)
-        total = batch.labelled_B.new_zeros((), dtype=torch.float32)
+        total = self.labels_beside(model, seen_T, batch, rng)
         for task, seen in enumerate(seen_T):
-            labelled_BHC, strong_UHC = (self._all_heads(task, seen, name) for name in ("labelled", "strong"))
+            strong_UHC = self._all_heads(task, seen, "strong")
             with torch.no_grad():
                 weak_UHC = self._all_heads(task, seen, "weak").softmax(2)
             for head in range(1, HEADS):
-                total = total + masked_cross_entropy(labelled_BHC[:, head], batch.label_TB[task])
                 label_U, weight_U = self._taught(task, weak_UHC, batch, head=head)
                 loss = weighted_pseudo_label(strong_UHC[:, head], label_U, weight_U)
                 total = total + weight * loss
+        return total
+
+    def labels_beside(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
+    ) -> Tensor:
+        """The other heads learn the labelled items: else they would have nothing to agree on but chance."""
+        import torch
+
+        from sslcore.losses.supervised import masked_cross_entropy
+
+        total = batch.labelled_B.new_zeros((), dtype=torch.float32)
+        for task, seen in enumerate(seen_T):
+            labelled_BHC = self._all_heads(task, seen, "labelled")
+            for head in range(1, HEADS):
+                total = total + masked_cross_entropy(labelled_BHC[:, head], batch.label_TB[task])
         return total
 
     def accept(self, task: int, proba_UC: Tensor) -> Tensor:

@@ -83,6 +83,14 @@ class ReMixMatch(MixMatch):
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
     ) -> Tensor:
         """The guesses on a strong view that is not mixed, and the turn of the same view."""
+        from sslcore.models.batch_norm import still_statistics
+
+        with still_statistics(model):  # learned from clean views, as in MixMatch
+            return self._anchored(model, seen_T, batch, at, rng)
+
+    def _anchored(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
+    ) -> Tensor:
         import torch
         import torch.nn.functional as F
 

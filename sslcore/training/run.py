@@ -138,6 +138,7 @@ class _Run:
             fleet=self.fleet,
             balanced=config.balanced_batches,
         )
+        self.method.dealt = len(self.pool.free_row_U)
         share = max(1, config.batch // len(self.all_shapes))
         self.valued = Valued(valued, self.pool.free_row_U, share=share, seed=recipe.seed)
         self.no_row_U = torch.zeros(0, dtype=torch.long, device=self.device)
@@ -200,7 +201,9 @@ class _Run:
         share = warm.config.share
         steps = None if config.steps is None else max(1, round(config.steps * share))
         budget = Budget(total=steps or 300, seconds=config.minutes * 60 * share, fixed=steps is not None)
-        return Warming(warm, self.network, self.pool, budget, self.recipe.seed, config.ema, self.precision)
+        # float16 wants its gradients scaled, and a warm start has no scaler
+        precision = torch.float32 if self.precision == torch.float16 else self.precision
+        return Warming(warm, self.network, self.pool, budget, self.recipe.seed, config.ema, precision)
 
     def _prepare(self) -> None:
         """All that starts from the network's weights: again after a warm start."""

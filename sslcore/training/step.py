@@ -76,7 +76,7 @@ class Losses(nn.Module):
             zero = torch.zeros((), device=batch.labelled_B.device)
             return [], zero, Diagnostics(zero, zero, zero)
         if self._method.views and not batch.views:
-            return self._method.labels_alone(self.network.of_first(count), batch)
+            return self._method.labels_alone(self.network.of_first(count), batch, rng)
         at = replace(at, teacher=at.teacher.of_first(count))
         return self._method.losses(self.network.of_first(count), batch, at, rng)
 

@@ -32,3 +32,12 @@ def test_where_all_classes_are_learned_alike_it_is_fixmatch():
 def test_at_the_start_every_answer_counts():
     _, told = bench.loss(bench.method("flexmatch"))
     assert told.weight_TU[0].min() == 1
+
+
+def test_items_that_never_come_by_are_not_late():
+    made = bench.method("flexmatch", threshold=0.7)
+    made.state["0.answer_N"].copy_(torch.tensor([*range(3)] * 6 + [-1] * 32))
+    late = made.thresholds(0).clone()
+    made.dealt = 18
+    assert (late < 0.3).all()
+    torch.testing.assert_close(made.thresholds(0), torch.full((3,), 0.7))

@@ -49,7 +49,48 @@ def test_it_moves_a_network_as_the_supervised_one(name, tmp_path):
         end[method] = {key: held for key, held in tensors.items() if key.startswith("network.")}
     first, second = end["supervised"], end[name]
     same = all(torch.equal(first[key], second[key]) for key in first)
-    assert same == (kind.labels_first or name == "supervised")
+    own_heads = name == "multimatch"  # they learn the labels as well, and move the backbone
+    assert same == ((kind.labels_first and not own_heads) or name == "supervised")
+
+
+def test_all_heads_of_multimatch_learn_the_labels(tmp_path):
+    """Heads that stood still would agree by chance, and teach that."""
+    with pytest.raises(KilledError):
+        train(
+            recipe("multimatch", steps=40, labels_first=0.9, learning_rate=0.03, **EACH),
+            digits(),
+            Killer(at=36),
+            folder=tmp_path,
+        )
+    tensors, _ = read_checkpoint(tmp_path / CHECKPOINT)
+    (weight,) = (held for key, held in tensors.items() if key.endswith("heads.0.weight") and len(held) == 20)
+    network = next(
+        held for key, held in tensors.items() if key.startswith("network.heads.0") and held.ndim == 2
+    )
+    assert weight.std() > 0.5 * network.std()
+    start = torch.nn.Linear(weight.shape[1], 20).weight
+    assert weight.std() > 1.1 * start.std()
+
+
+def test_dash_takes_its_bar_from_the_labels_loss(tmp_path):
+    with pytest.raises(KilledError):
+        train(recipe("dash", steps=20, labels_first=0.5, **EACH), digits(), Killer(at=9), folder=tmp_path)
+    tensors, _ = read_checkpoint(tmp_path / CHECKPOINT)
+    start = next(held for key, held in tensors.items() if key.endswith("0.start"))
+    assert abs(float(start) - np.log(10)) > 0.05
+
+
+def test_the_balanced_head_learns_the_labels_too(tmp_path):
+    with pytest.raises(KilledError):
+        train(
+            recipe("fixmatch", method_config={"balanced_head": True}, steps=20, labels_first=0.9, **EACH),
+            digits(),
+            Killer(at=9),
+            folder=tmp_path,
+        )
+    tensors, _ = read_checkpoint(tmp_path / CHECKPOINT)
+    counted = next(held for key, held in tensors.items() if key.endswith("0.labels_C"))
+    assert counted.sum() > 0
 
 
 def test_a_resumed_run_knows_where_it_ended(tmp_path):
