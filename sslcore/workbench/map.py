@@ -411,17 +411,22 @@ def named(task: Task, position: int) -> dict[str, Any]:
 
 
 def named_value(task: Task, value: Any) -> dict[str, Any] | None:
-    """An answer of any kind as ``{position, name, colour}``; of several classes the first one's colour."""
+    """An answer of any kind as ``{position, name, colour, value}``.
+
+    Of several classes the colour is the first one's. ``value`` is what is stored: a position, positions, or
+    a number.
+    """
     if value is None:
         return None
     if task.kind == "numeric":
-        return {"position": None, "name": f"{value:g}", "colour": UNLABELLED_COLOUR}
+        return {"position": None, "name": f"{value:g}", "colour": UNLABELLED_COLOUR, "value": float(value)}
     if task.kind != "multiple":
-        return named(task, int(value))
+        return named(task, int(value)) | {"value": int(value)}
     held = positions(value)
     if not held:
-        return {"position": None, "name": "none of them", "colour": UNLABELLED_COLOUR}
-    return named(task, held[0]) | {"name": ", ".join(task.classes[c].name for c in held)}
+        return {"position": None, "name": "none of them", "colour": UNLABELLED_COLOUR, "value": []}
+    names = ", ".join(task.classes[c].name for c in held)
+    return named(task, held[0]) | {"name": names, "value": sorted(held)}
 
 
 def _label_N(snapshot: Snapshot) -> IntArray:

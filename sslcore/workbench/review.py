@@ -32,7 +32,7 @@ from sslcore.workbench import bulk, kinds
 from sslcore.workbench.corrections import on_card
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.figures import left_out_of, sets
-from sslcore.workbench.map import describe, excerpt, named
+from sslcore.workbench.map import describe, excerpt, named_value
 from sslcore.workbench.snapshot import Snapshot
 
 Show = Literal["machine", "people", "bulk", "imported", "flagged", "aside", "audit", "all"]
@@ -196,7 +196,7 @@ class ReviewDesk(Desk):
             said = int(opinion.prediction_N[row])
             if task.kind in kinds.CHOICE and card["label"] is not None and said >= 0:
                 card |= {
-                    "prediction": named(task, said),
+                    "prediction": named_value(task, said),
                     "confidence": round(float(opinion.confidence_N[row]), 4),
                 }
             cards.append(

@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from sslcore.store import LabelState
 from tests.browser.conftest import choose, make_image_project, make_text_project, wait_idle, wait_until
+from tests.many_tasks import SHAPES, make_digits, make_reviews
 
 pytestmark = pytest.mark.browser
 
@@ -119,6 +121,46 @@ def test_table_pages_and_all_of_a_list(page, shared_server):
     page.get_by_text(re.compile("Labelled 75 items as disc, just now")).wait_for()
     page.get_by_role("button", name="Undo", exact=True).last.click()
     wait_until(lambda: (state(store).label_N >= 0).sum() == 15, what="all is taken back")
+
+
+@pytest.mark.parametrize(("make", "name"), [(make_digits, "shape"), (make_reviews, "score")])
+def test_what_is_suggested_is_accepted_of_any_kind(page, shared_server, make, name):
+    project = f"review-{name}"
+    store = make(shared_server.home, project, n=120, labelled=60)
+    page.goto(shared_server.address("review", project))
+    wait_idle(page)
+    choose(page, "Task", name)
+    page.get_by_test_id("wall-items").get_by_role("row").first.wait_for()
+    expect(page.get_by_role("button", name="Reject")).to_have_count(0)
+    cell = page.get_by_test_id("wall-items").get_by_role("row").nth(1)
+    row = int(cell.get_attribute("data-item")) - 1
+    cell.click()
+    page.keyboard.press("x")
+    expect(page.get_by_test_id("wall-said")).to_have_text(
+        "Say what it is: there is no single class to reject."
+    )
+    page.keyboard.press("Enter")
+    saved(page)
+    held = LabelState(store)[store.task(name).id]
+    assert held.labelled_N[row]
+    words = str(held.value_of(row)) if name == "score" else ", ".join(SHAPES[c] for c in held.value_of(row))
+    assert (words.removesuffix(".0") or "none of them") in cell.inner_text()
+    event = store.annotations.of_items([row + 1])[-1]
+    assert (event.verb, event.source) == ("accept", "human")
+    assert event.shown is not None
+
+
+def test_what_is_refused_is_not_shown_as_done(page, shared_server):
+    make_text_project(shared_server.home, "review-refused", n=60, labelled=12)
+    items = opened(page, shared_server, "review-refused")
+    refusal = {"newest": 0, "stored": [], "refused": [{"seq": 1, "error": "no such class"}]}
+    page.route("**/events*", lambda route: route.fulfill(json=refusal))
+    cell = items.get_by_role("row").first
+    cell.click()
+    page.keyboard.press("1")
+    expect(page.get_by_test_id("wall-said")).to_have_text("Not stored: no such class")
+    expect(cell).not_to_have_class(re.compile("labelled"))
+    page.unroute("**/events*")
 
 
 def test_nothing_suggested_yet(page, shared_server):

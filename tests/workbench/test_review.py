@@ -12,6 +12,7 @@ from sslcore.quality.thresholds import Acceptance
 from sslcore.store import Event, LabelState, NewItem, NewLabel, Store
 from sslcore.workbench.review import ReviewFilter, means
 from tests.browser.harness import make_text_project
+from tests.many_tasks import make_digits, make_reviews
 
 
 @pytest.fixture
@@ -140,6 +141,31 @@ def test_all_labelled_and_one_class(tmp_path, opened):
     assert len(bench.review.listing(task, ReviewFilter())) == 0
     assert bench.review.preview(task, 0.5).overall.accepted == 0
     assert len(bench.review.listing(task, ReviewFilter(sort="disagreement"))) == 0
+
+
+@pytest.mark.parametrize(("make", "name"), [(make_digits, "shape"), (make_reviews, "score")])
+def test_a_card_carries_what_accepting_it_stores(tmp_path, opened, make, name):
+    make(tmp_path, "p", n=120, labelled=60).close()
+    bench = opened(tmp_path, "p")
+    task = bench.task(name)
+    cards = bench.review.cards(task, bench.review.listing(task, ReviewFilter()).item_ids[:20])
+    events = [
+        {
+            "seq": at,
+            "verb": "accept",
+            "task": task.id,
+            "items": [card["item_id"]],
+            "value": card["prediction"]["value"],
+        }
+        for at, card in enumerate(cards, start=1)
+    ]
+    receipt = bench.label.take("client-0001", events, annotator="me")
+    assert not receipt.refused
+    bench.live.refresh()
+    state = LabelState(bench.store)[task.id]
+    for card in bench.review.cards(task, [card["item_id"] for card in cards]):
+        assert card["label"]["value"] == state.value_of(card["item_id"] - 1)
+        assert card["label"] == card["prediction"]
 
 
 # --- thresholds ---

@@ -12,6 +12,11 @@ import { header, row, tile } from "./wall_view.js";
 
 const TELL_AFTER = 1200;
 const MOST_BUTTONS = 10;
+/** Kinds of task with one class an item, which can be rejected. */
+const CHOICE = ["single", "ordinal"];
+
+/** Whether two answers are the same, of any kind. */
+const agree = (one, other) => JSON.stringify(one?.value) === JSON.stringify(other?.value);
 
 /** What can be undone, newest last, by project and task; outlives the component. @type {Map<string, any[]>} */
 const histories = new Map();
@@ -53,11 +58,12 @@ class Wall {
     });
     const verb = (words, key, act, title) =>
       button({ title, "aria-keyshortcuts": key, on: { click: act } }, words, " ", el("kbd", {}, keyLabel(key)));
+    this.rejecting = verb("Reject", "x", () => this.reject(), "It is not this class");
     const verbs = el(
       "div",
       { class: "verbs" },
-      verb("Accept ✨", "Enter", () => this.accept(), "Give the suggested class"),
-      verb("Reject", "x", () => this.reject(), "It is not this class"),
+      verb("Accept ✨", "Enter", () => this.accept(), "Give what is suggested"),
+      this.rejecting,
       verb("Flag", "f", () => this.flag(), "Mark for a second look, or take the mark off"),
       verb("Undo", "u", () => this.undo(), "Take the last action back"),
       verb("Choose", "Space", () => this.toggle(this.cells[this.at]), "Choose the item with the frame"),
@@ -91,6 +97,7 @@ class Wall {
     this.choices.replaceChildren(...data.classes.slice(0, MOST_BUTTONS).map((one) => this._classButton(one)));
     this.search.show(data.task.classes > MOST_BUTTONS);
     this.bar.hidden = !data.cards.length;
+    this.rejecting.hidden = !CHOICE.includes(data.task.kind);
     this._fill();
     this._states();
   }
@@ -222,22 +229,23 @@ class Wall {
 
   /** @param {{position: number, name: string, colour: string}} info */
   label(info) {
-    const one = { position: info.position, name: info.name, colour: info.colour };
     const value = this.data.task.kind === "multiple" ? [info.position] : info.position;
+    const one = { position: info.position, name: info.name, colour: info.colour, value };
     this._do("label", this._meant, { value }, () => ({ label: one, skipped: false }), `Labelled as ${info.name}`);
   }
 
   accept() {
-    const meant = this._meant.filter(({ card }) => card.prediction && !(card.audit && card.label) && card.label?.position !== card.prediction.position);
+    const meant = this._meant.filter(({ card }) => card.prediction && !(card.audit && card.label) && !agree(card.label, card.prediction));
     if (!meant.length) return this._say("Nothing to accept: audit answers and labels that agree stay as they are.");
-    const values = meant.map(({ card }) => card.prediction.position);
+    const values = meant.map(({ card }) => card.prediction.value);
     this._do("accept", meant, { values }, ({ card }) => ({ label: card.prediction, skipped: false }), "Accepted");
   }
 
   reject() {
+    if (!CHOICE.includes(this.data.task.kind)) return this._say("Say what it is: there is no single class to reject.");
     const meant = this._meant.filter(({ card }) => card.label ?? card.prediction);
     if (!meant.length) return this._say("Nothing to reject.");
-    const values = meant.map(({ card }) => (card.label ?? card.prediction).position);
+    const values = meant.map(({ card }) => (card.label ?? card.prediction).value);
     this._do("reject", meant, { values }, () => ({ label: null, source: null, prediction: null }), "Rejected");
   }
 
@@ -257,7 +265,8 @@ class Wall {
   _do(verb, meant, more, after, words) {
     if (!meant.length) return;
     const [{ card }] = meant;
-    const shown = meant.length === 1 && card.prediction ? [card.prediction.position, card.confidence] : undefined;
+    const sure = card.confidence === null ? [] : [card.confidence];
+    const shown = meant.length === 1 && card.prediction ? [card.prediction.value, ...sure] : undefined;
     const event = { verb, task: this.data.task.id, items: meant.map((cell) => cell.card.item_id), shown, ...more };
     const before = meant.map((cell) => [cell.card.item_id, { ...cell.card }]);
     const batch = this.outbox.add(event);
@@ -278,13 +287,25 @@ class Wall {
     const last = this.history.pop();
     if (!last) return this._say("Nothing to undo here.");
     this.outbox.add({ verb: "undo", undoes: last.batch });
-    const held = new Map(last.before);
+    this._restore(last);
+    this._say(`Undone: ${count(last.before.length)} item${last.before.length === 1 ? "" : "s"}.`);
+    this._states();
+  }
+
+  /** Shows items as they were before an action. */
+  _restore({ before }) {
+    const held = new Map(before);
     for (const cell of this.cells) {
       const card = held.get(cell.card.item_id);
       if (card) this._patch(cell, card, false);
     }
-    this._say(`Undone: ${count(held.size)} item${held.size === 1 ? "" : "s"}.`);
-    this._states();
+  }
+
+  /** What was not stored is not shown as done. */
+  _refused({ seq, error }) {
+    const i = this.history.findIndex(({ batch }) => batch === `${this.outbox.client}:${seq}`);
+    if (i >= 0) this._restore(this.history.splice(i, 1)[0]);
+    this._say(`Not stored: ${error}`);
   }
 
   _patch(cell, patch, changed = true) {
@@ -309,7 +330,7 @@ class Wall {
 
   _stored({ stored, refused }) {
     this._states();
-    if (refused?.length) this._say(`Not stored: ${refused[0].error}`);
+    for (const one of refused ?? []) this._refused(one);
     if (!stored || this.outbox.pending.length) return;
     clearTimeout(this._telling);
     this._telling = setTimeout(() => !this.stop.signal.aborted && this.tell("stored", this.outbox.newest), TELL_AFTER);

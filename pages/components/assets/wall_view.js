@@ -5,7 +5,7 @@ const THUMBNAIL = 256;
 const SMALL = 128;
 
 /**
- * @typedef {{position: number, name: string, colour: string}} Said
+ * @typedef {{position: number | null, name: string, colour: string, value: any}} Said `value` is what is stored.
  * @typedef {{item_id: number, key: string, text: string | null, sha: string | null, label: Said | null,
  *   source: string | null, prediction: Said | null, confidence: number | null, margin: number,
  *   flagged: boolean, audit: boolean, skipped: boolean,
