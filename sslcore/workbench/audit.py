@@ -4,7 +4,8 @@ Some rows are set aside as a fixed random sample and asked blind, one question i
 is answered on them is never trained on. Setting them aside beforehand (rather than drawing one when
 its turn comes) keeps the sample uniform: no strategy has already taken the hard items out of it.
 Rows whose label the machine gave in bulk stay in the draw, rows that a person or an import has
-labelled do not, for their answers are trained on.
+labelled do not, for their answers are trained on. An item of the split that lost its answer is asked
+again, as blind as before: with the machine's help it would let the machine judge itself.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import math
 
 import numpy as np
 
+from sslcore.errors import DataError
 from sslcore.shapes import BoolArray, IntArray
+from sslcore.store import Event
 from sslcore.store.fold import SOURCE_CODE, TaskState
+from sslcore.workbench.label_events import only
 
 AUDIT_SHARE = 0.2
 """Share of the questions that are audit questions, unless the project's settings say otherwise."""
@@ -32,14 +36,30 @@ def audit_rows(state: TaskState, permutation_N: IntArray, *, share: float, targe
         target: Audit items wanted in all.
 
     Returns:
-        Distinct rows that nobody has answered; empty where there are audit items enough.
+        Distinct rows that nobody has answered: first those of the split that lost their answer, whatever
+        the share and the target, then new ones while there are not enough.
     """
-    wanted = target - len(state.audit_row_A)
+    lost_N = state.audit_N & state.open_N
+    lost_A = permutation_N[lost_N[permutation_N]] if lost_N.any() else np.zeros(0, dtype=np.int64)
+    wanted = target - len(state.audit_row_A) - len(lost_A)
     if share <= 0 or wanted <= 0:
-        return np.zeros(0, dtype=np.int64)
+        return lost_A
     free_N = _free(state)
     wanted = min(wanted, math.ceil(share * int(free_N.sum())))
-    return permutation_N[free_N[permutation_N]][:wanted]
+    return np.concatenate([lost_A, permutation_N[free_N[permutation_N]][:wanted]])
+
+
+def outside_audit(event: Event, state: TaskState) -> Event:
+    """An accepted suggestion, less the items of the audit split: their answers judge the machine.
+
+    Raises:
+        DataError: Nothing is left of it.
+    """
+    known = len(state.audit_N)  # an item that was imported since is in no split yet
+    kept = [k for k, i in enumerate(event.item_ids) if i > known or not state.audit_N[i - 1]]
+    if not kept:
+        raise DataError("An audit item is answered by hand: it has no suggestion to accept.")
+    return only(event, kept)
 
 
 def audit_due(answered: int, audited: int, *, share: float) -> bool:

@@ -2,8 +2,8 @@
 
 The rules, the same on the Map and on the Review page:
 
-- an answer that a person gave (or that came with the data) and an audit answer are left alone, unless
-  the person says otherwise;
+- an answer that a person gave (or that came with the data) and an item of the audit split are left
+  alone, unless the person says otherwise;
 - *accept* gives the machine's class to items that have no label; it never touches the audit split, whose
   answers judge the machine and so must not come from it;
 - *reject* says "not this class" of the suggestion, or of a label that was given in bulk;
@@ -35,7 +35,7 @@ BULK_VERBS: tuple[Verb, ...] = ("label", "accept", "reject", "flag", "unflag", "
 CHOICE_KINDS = ("single", "ordinal", "multiple")
 _REASONS = {
     "people": ("keeps the label a person gave it", "keep the label a person gave them"),
-    "audit": ("is an audit answer", "are audit answers"),
+    "audit": ("is an audit item", "are audit items"),
     "labelled": ("has a label already", "have a label already"),
     "same": ("has this label already", "have this label already"),
     "nothing": ("has nothing to act on", "have nothing to act on"),
@@ -149,9 +149,7 @@ def plan(
         return _accept(snapshot, row_M)
     planned = Plan(verb, row_M)
     if not people:
-        planned = _leave_out(
-            planned, snapshot.state.audit_N[row_M] & snapshot.state.labelled_N[row_M], "audit"
-        )
+        planned = _leave_out(planned, snapshot.state.audit_N[row_M], "audit")
         planned = _leave_out(planned, by_people(snapshot)[planned.row_M], "people")
     return {"label": _label, "reject": _reject, "clear": _clear}[verb](snapshot, planned, value)
 

@@ -27,6 +27,7 @@ from sslcore.workbench.audit import (
     answered_by_people,
     audit_due,
     audit_rows,
+    outside_audit,
 )
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.label_events import read_client, read_event, read_seq
@@ -226,7 +227,11 @@ class LabelDesk(Desk):
         for seq, raw in zip(seqs, events):
             try:
                 event = read_event(raw, client=name, annotator=annotator, tasks=tasks, count=count)
-                good.append(self._shared(event, tasks, good) if raw.get("shared") is True else event)
+                if raw.get("shared") is True:
+                    event = self._shared(event, tasks, good)
+                elif event.verb == "accept":
+                    event = outside_audit(event, self.snapshot(tasks[event.task_id]).state)
+                good.append(event)
             except DataError as error:
                 refused.append((seq, str(error)))
         newest = self.bench.record(good) if good else 0

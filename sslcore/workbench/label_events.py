@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from sslcore.errors import DataError
@@ -115,6 +116,20 @@ def read_event(
         annotator=annotator,
         shown=_read_shown(task, raw.get("shown")),
         seconds=_read_seconds(raw.get("seconds")),
+    )
+
+
+def only(event: Event, kept: Sequence[int]) -> Event:
+    """An event on some of its items alone, named by their places in it.
+
+    >>> event = Event("a1b2c3d4", 1, "label", task_id=1, item_ids=[5, 6, 7], values=[0, 1, 2])
+    >>> only(event, [0, 2]).item_ids, only(event, [0, 2]).values
+    ([5, 7], [0, 2])
+    """
+    return replace(
+        event,
+        item_ids=[event.item_ids[k] for k in kept],
+        values=None if event.values is None else [event.values[k] for k in kept],
     )
 
 

@@ -20,6 +20,7 @@ from sslcore.quality.duplicates import duplicate_groups
 from sslcore.shapes import BoolArray, IntArray
 from sslcore.store import Event, Item
 from sslcore.store.fold import SOURCE_CODE, TaskState
+from sslcore.workbench.label_events import only
 from sslcore.workbench.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -140,12 +141,7 @@ def handed_on(event: Event, held: TaskState, set_aside: IntArray) -> Event:
     kept = [k for k in np.flatnonzero(takes_M).tolist() if not _ruled_out(held.rejected.get(k), values[k])]
     if not kept:
         raise DataError("None of these near-duplicates is without a label any more.")
-    return replace(
-        event,
-        item_ids=[event.item_ids[k] for k in kept],
-        values=None if event.values is None else [event.values[k] for k in kept],
-        source="bulk",
-    )
+    return replace(only(event, kept), source="bulk")
 
 
 def _ruled_out(rejected: set[int] | None, value: Any) -> bool:

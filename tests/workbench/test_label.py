@@ -12,7 +12,7 @@ from sslcore.errors import ConfigError, DataError
 from sslcore.quality.expected_gain import Gain
 from sslcore.quality.intervals import Interval
 from sslcore.store import ClassInfo, Event, LabelState, Task
-from sslcore.workbench import Workbench
+from sslcore.workbench import Workbench, bulk
 from sslcore.workbench import label as label_desk
 from sslcore.workbench.audit import audit_due, audit_rows
 from sslcore.workbench.label import MOST_TEXT, _interleave
@@ -231,6 +231,44 @@ def test_audit_stops_at_its_target(bench):
     assert not any(card.audit for card in bench.label.queue(task, 40))
 
 
+@pytest.mark.parametrize("verb", ["reject", "clear"])
+@pytest.mark.parametrize("audit", [{"share": 0.2}, {"target": 1}, {"share": 0.0}])
+def test_an_audit_item_that_lost_its_answer_is_asked_blind_again(bench, verb, audit):
+    task = bench.task()
+    lost, other = (card for card in bench.label.queue(task, 12) if card.audit)
+    give(bench, [lost, other])
+    bench.label.set_audit(**audit)
+    value = None if verb == "clear" else (lost.item_id - 1) % 4
+    bench.record([Event("review-01", 1, verb, task_id=task.id, item_ids=[lost.item_id], value=value)])
+    bench.live.refresh()
+    asked = bench.label.queue(task, 120)
+    assert [card.audit for card in asked if card.item_id == lost.item_id] == [True]
+    assert next(card for card in asked if card.audit).item_id == lost.item_id
+    again = bench.label.card(task, lost.item_id)
+    assert again.audit
+    assert again.suggestion is None
+    planned = bulk.plan(bench.snapshot(task), [lost.item_id - 1], "label", value=0)
+    assert planned.left_out == {"audit": 1}
+    give(bench, [again], first=10)
+    assert bench.snapshot(task).state.audit_row_A.tolist() == sorted([lost.item_id - 1, other.item_id - 1])
+
+
+def test_the_machine_never_judges_itself(bench):
+    task = bench.task()
+    audit = next(card for card in bench.label.queue(task, 12) if card.audit)
+    give(bench, [audit])
+    other = next(card for card in bench.label.queue(task, 12) if not card.audit)
+    accept = {"verb": "accept", "task": task.id}
+    events = [
+        accept | {"seq": 10, "items": [audit.item_id], "value": 3},
+        accept | {"seq": 11, "items": [audit.item_id, other.item_id], "values": [3, 2]},
+    ]
+    receipt = bench.label.take(CLIENT, events, annotator="me")
+    assert receipt.refused == ((10, "An audit item is answered by hand: it has no suggestion to accept."),)
+    label_N = LabelState(bench.store)[task.id].label_N
+    assert label_N[[audit.item_id - 1, other.item_id - 1]].tolist() == [(audit.item_id - 1) % 4, 2]
+
+
 def test_no_audit_questions_where_the_import_brought_enough(tmp_path, opened):
     store = make_text_project(tmp_path, "brought", n=260, features=False)
     ids, task = list(range(1, 121)), store.task("topic")
@@ -263,7 +301,7 @@ def test_settings_of_the_audit_are_checked(bench):
 def test_audit_rows_are_a_random_sample_that_training_never_takes(bench):
     """Bulk labels stay in the draw, labels by hand and by import do not."""
     task = bench.task()
-    bulk = list(range(17, 81))
+    in_bulk = list(range(17, 81))
     bench.record(
         [
             Event(
@@ -271,8 +309,8 @@ def test_audit_rows_are_a_random_sample_that_training_never_takes(bench):
                 seq=1,
                 verb="accept",
                 task_id=task.id,
-                item_ids=bulk,
-                values=[(i - 1) % 4 for i in bulk],
+                item_ids=in_bulk,
+                values=[(i - 1) % 4 for i in in_bulk],
                 source="bulk",
             )
         ]
