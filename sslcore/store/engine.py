@@ -25,12 +25,15 @@ BUSY_SECONDS = 20.0
 
 def connect(path: Path) -> sa.Engine:
     """An engine on the SQLite file ``path``, which is made where it is missing."""
+    if not path.exists():
+        path.touch()
     engine = sa.create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
         pool_size=8,
         max_overflow=16,
     )
+    engine.update_execution_options(opened=_file_id(path))
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
@@ -49,6 +52,16 @@ def connect(path: Path) -> sa.Engine:
     return engine
 
 
+def replaced(engine: sa.Engine) -> bool:
+    """Whether the file that the engine was made for is gone, or another one has taken its place.
+
+    Open connections stay on the old file, and what they store goes with it. Where the file system gives
+    files no numbers (``st_ino`` is 0, on some of Windows') another file looks the same; there one that
+    is open cannot be deleted or replaced anyway.
+    """
+    return _file_id(Path(engine.url.database or "")) != engine.get_execution_options()["opened"]
+
+
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection that sees one state of the database and writes nothing."""
@@ -61,12 +74,14 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A transaction: on leaving all is on the disk, on an exception nothing is.
 
     Raises:
-        StoreBusyError: The database is locked, the disk full or the folder read-only.
+        StoreBusyError: The database is locked or was replaced, the disk full or the folder read-only.
     """
     with _clear_errors(), engine.connect() as plain:
         connection = plain.execution_options(immediate=True)
         with connection.begin():
+            _check_place(engine)
             yield connection
+            _check_place(engine)
 
 
 def insert_many(
@@ -86,6 +101,23 @@ def insert_many(
     pick = itemgetter(*compiled.positiontup)
     for start in range(0, len(rows), chunk):
         connection.exec_driver_sql(str(compiled), [pick(row) for row in rows[start : start + chunk]])
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file: what tells it from another one of the same name; None without one."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _check_place(engine: sa.Engine) -> None:
+    if replaced(engine):
+        raise StoreBusyError(
+            "Nothing was stored. The project's database was deleted or replaced since it was opened. "
+            "Try again in a moment: it is opened anew."
+        )
 
 
 @contextmanager

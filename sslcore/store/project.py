@@ -36,7 +36,7 @@ import sqlalchemy as sa
 from sslcore.errors import ConfigError, DataError, ProjectNotFoundError, StoreError
 from sslcore.shapes import IntArray
 from sslcore.store.annotations import Annotations
-from sslcore.store.engine import connect, insert_many, reading, writing
+from sslcore.store.engine import connect, insert_many, reading, replaced, writing
 from sslcore.store.facts import ClassInfo, Item, Kind, NewItem, NewLabel, Task
 from sslcore.store.migrate import migrate
 from sslcore.store.runs import Runs
@@ -92,6 +92,11 @@ class Store:
     def close(self) -> None:
         """Lets go of the database file."""
         self._engine.dispose()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another database lies in the folder than the one that was opened, or none at all."""
+        return replaced(self._engine)
 
     # --- settings ----------------------------------------------------------------------------
 

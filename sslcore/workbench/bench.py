@@ -58,6 +58,8 @@ class Workbench:
     def open(cls, project: str, *, root: Path | None = None, follow: bool = False) -> Workbench:
         """The workbench of a project; the same object for every caller in this process.
 
+        A project whose database was deleted and made again, or restored, is opened anew.
+
         Args:
             project: Its name.
             root: The home folder; by default the one of this installation.
@@ -68,9 +70,11 @@ class Workbench:
         """
         folder = existing_project(project, root).resolve()
         with _opening:
-            bench = _open.get(folder)
-            if bench is None:
+            bench = held = _open.get(folder)
+            if bench is None or bench.store.replaced:
                 bench = _open[folder] = cls(Store(folder))
+        if held is not None and held is not bench:
+            held._let_go()
         if follow:
             bench.live.start()
         return bench
@@ -78,7 +82,11 @@ class Workbench:
     def close(self) -> None:
         """Ends the background thread and lets go of the files."""
         with _opening:
-            _open.pop(self.folder.resolve(), None)
+            if _open.get(self.folder.resolve()) is self:
+                del _open[self.folder.resolve()]
+        self._let_go()
+
+    def _let_go(self) -> None:
         self.live.close()
         self.store.close()
 
