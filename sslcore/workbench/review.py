@@ -259,7 +259,8 @@ class ReviewDesk(Desk):
         """What thresholds would accept now; None while there are no predictions.
 
         Of a multiple-choice task whole sets are accepted, by one threshold on the probability that all
-        their classes are right; ``by_class`` then has that one row.
+        their classes are right; ``by_class`` then has that one row. A class that is newer than the
+        predictions accepts nothing.
 
         Args:
             task: The task.
@@ -271,8 +272,13 @@ class ReviewDesk(Desk):
         key = (snapshot.serial, np.asarray(threshold, dtype=np.float64).tobytes())
         held = self._cache.preview.get(task.id)
         if held is None or held[0] != key:
-            rows = acceptance(_judged_NC(snapshot), threshold=threshold, **self._evidence(snapshot))
-            held = (key, Preview(rows[0], rows[1:], snapshot.serial))
+            judged_NC = _judged_NC(snapshot)
+            known = judged_NC.shape[1]
+            fitted = threshold if snapshot.multiple else _threshold_C(threshold, known)
+            overall, *by_class = acceptance(judged_NC, threshold=fitted, **self._evidence(snapshot))
+            if not snapshot.multiple:
+                by_class += [_nothing_accepted(c) for c in range(known, len(task.classes))]
+            held = (key, Preview(overall, by_class, snapshot.serial))
             self._cache.preview[task.id] = held
         return held[1]
 
@@ -287,7 +293,9 @@ class ReviewDesk(Desk):
             return [None] * len(task.classes)
         if snapshot.multiple:
             return [self.suggest_common(task, target)] * len(task.classes)
-        return suggest_threshold(_judged_NC(snapshot), target_precision=target, **self._evidence(snapshot))
+        judged_NC = _judged_NC(snapshot)
+        found = suggest_threshold(judged_NC, target_precision=target, **self._evidence(snapshot))
+        return found + [None] * (len(task.classes) - len(found))
 
     def suggest_common(self, task: Task, target: float = 0.95) -> float | None:
         """The lowest threshold for all classes together whose expected precision reaches ``target``."""
@@ -345,7 +353,7 @@ class ReviewDesk(Desk):
         if snapshot.multiple:
             row_M = row_M[snapshot.confidence_N[row_M] >= float(np.max(threshold))]
         else:
-            threshold_C = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(task.classes),))
+            threshold_C = _threshold_C(threshold, len(snapshot.task.classes))
             row_M = row_M[snapshot.confidence_N[row_M] >= threshold_C[prediction_N[row_M]]]
             if class_index is not None:
                 row_M = row_M[prediction_N[row_M] == class_index]
@@ -539,6 +547,23 @@ def _judged_NC(snapshot: Snapshot) -> FloatArray:
     return set_confidence(snapshot.proba_NC)[:, None] if snapshot.multiple else snapshot.proba_NC
 
 
+def _threshold_C(threshold: float | FloatArray, classes: int) -> FloatArray:
+    """One threshold a class: the task may have more classes by now than the predictions, or fewer.
+
+    A class without a threshold accepts nothing.
+    """
+    given = np.asarray(threshold, dtype=np.float64)
+    if given.ndim == 0:
+        return np.full(classes, float(given))
+    threshold_C = np.full(classes, np.inf)
+    threshold_C[: len(given)] = given[:classes]
+    return threshold_C
+
+
+def _nothing_accepted(position: int) -> Acceptance:
+    return Acceptance(position, np.nan, 0, None, "none", 0, 0)
+
+
 def _sets_wrong(snapshot: Snapshot, row_J: IntArray, proba_JC: FloatArray) -> IntArray:
     """0 where the likeliest set is the answer, 1 where not, -1 without an answer: classes of one column."""
     wrong_J = ((proba_JC >= 0.5) != sets(snapshot.state, row_J)).any(axis=1).astype(np.int64)
@@ -550,7 +575,9 @@ def _with_class(snapshot: Snapshot, position: int) -> BoolArray:
     """Rows whose set, given or without one suggested, has a class."""
     labelled = np.flatnonzero(snapshot.state.labelled_N)
     has_N = np.zeros(len(snapshot.state.label_N), dtype=bool)
-    if snapshot.proba_NC is not None and snapshot.predicts:
+    if position >= len(snapshot.task.classes):  # a class that is newer than the snapshot
+        return has_N
+    if snapshot.proba_NC is not None and snapshot.predicts and position < snapshot.proba_NC.shape[1]:
         has_N = snapshot.proba_NC[:, position] >= 0.5
     has_N[labelled] = sets(snapshot.state, labelled)[:, position]
     return has_N

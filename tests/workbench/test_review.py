@@ -262,6 +262,31 @@ def test_words_say_what_accepting_means():
     assert means(Acceptance(None, 0.99, 0, None, "audit", 0, 0)).startswith("No item passes")
 
 
+def test_a_class_that_the_machine_does_not_know_yet_accepts_nothing(bench):
+    known = bench.review.preview(bench.task(), np.full(4, 0.3))
+    position = bench.store.add_class(bench.task().id, "weather").position
+    task = bench.task()
+    assert bench.snapshot(task).proba_NC.shape[1] == position == 4
+    preview = bench.review.preview(task, np.full(5, 0.3))
+    assert preview.overall.accepted == known.overall.accepted > 0
+    assert [row.accepted for row in preview.by_class] == [row.accepted for row in known.by_class] + [0]
+    assert bench.review.suggest(task)[position] is None
+    assert len(bench.review.suggest(task)) == 5
+    assert bench.review.accept(task, np.full(5, 0.3), class_index=position).batch is None
+    assert len(bench.review.accept(task, np.full(3, 0.3)).row_M) == sum(
+        r.accepted for r in known.by_class[:3]
+    )
+
+
+def test_a_set_has_no_class_that_the_machine_does_not_know_yet(tmp_path, opened):
+    make_digits(tmp_path, "p", n=120, labelled=60).close()
+    bench = opened(tmp_path, "p")
+    bench.snapshot(bench.task("shape"))
+    position = bench.store.add_class(bench.task("shape").id, "dotted").position
+    wanted = ReviewFilter(show="all", class_index=position)
+    assert len(bench.review.listing(bench.task("shape"), wanted)) == 0
+
+
 # --- actions ---
 
 
