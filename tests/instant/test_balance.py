@@ -7,7 +7,9 @@ import pytest
 from scipy.special import gammaln
 
 from sslcore.instant.balance import balancing_shift, evidence_of_balance
+from sslcore.instant.loop import InstantLoop
 from sslcore.instant.model import log_softmax
+from sslcore.instant.view import View
 
 
 def test_the_evidence_is_the_posterior_weight_of_large_concentrations():
@@ -39,10 +41,33 @@ def test_a_long_tail_is_left_alone(ratio):
 
 def test_even_labels_bring_masses_nearer_to_equal_and_not_all_the_way():
     rng = np.random.default_rng(0)
-    log_NC = log_softmax((rng.normal(size=(2000, 4)) + np.array([1.0, 0.0, 0.0, -1.0])).astype(np.float32))
+    log_NC = log_softmax((rng.normal(size=(2000, 4)) + np.array([0.2, 0.0, 0.0, -0.2])).astype(np.float32))
     shifted_NC = log_softmax(log_NC + balancing_shift(log_NC, np.full(4, 10)))
     before_C, after_C = np.exp(log_NC).mean(axis=0), np.exp(shifted_NC).mean(axis=0)
     assert 0.2 < np.ptp(after_C) / np.ptp(before_C) < 0.8
+
+
+def test_even_labels_of_a_pool_that_is_found_uneven_were_picked():
+    rng = np.random.default_rng(0)
+    log_NC = log_softmax(
+        (3 * rng.normal(size=(2000, 4)) + np.array([3.0, 0.0, 0.0, -3.0])).astype(np.float32)
+    )
+    assert np.abs(balancing_shift(log_NC, np.full(4, 10))).max() < 1e-3
+
+
+def test_ten_of_each_class_do_no_harm_to_a_long_tail():
+    rng = np.random.default_rng(0)
+    size_C = [400, 160, 60, 25]
+    truth_N = np.repeat(np.arange(4), size_C)
+    feature_ND = 1.5 * rng.normal(size=(4, 8))[truth_N] + rng.normal(size=(len(truth_N), 8))
+    label_N = np.full(len(truth_N), -1)
+    for c in range(4):
+        label_N[np.flatnonzero(truth_N == c)[:10]] = c
+    result = InstantLoop([View.of("tail", feature_ND)], classes=4).fit(label_N)
+    free_N = label_N < 0
+    right = float((result.prediction_N == truth_N)[free_N].mean())
+    head = float((result.head_proba_NC.argmax(1) == truth_N)[free_N].mean())
+    assert right > head - 0.01
 
 
 def test_one_class_has_nothing_to_balance():
