@@ -34,7 +34,11 @@ def labels(workbench: Workbench, task: Task) -> None:
         ]
         confidence = 0.0
         if "pseudo" in include:
-            confidence = st.slider("Pseudo-labels from this confidence on", 0.0, 1.0, 0.0, 0.01)
+            kinds = {each.kind for each in workbench.tasks()}
+            if kinds != {"numeric"}:
+                confidence = st.slider("Pseudo-labels from this confidence on", 0.0, 1.0, 0.0, 0.01)
+            if "numeric" in kinds:
+                st.caption("Numbers have no confidence: all that the machine suggests are written.")
         guard = True
         if chosen in ("csv", "tsv"):
             guard = st.toggle(

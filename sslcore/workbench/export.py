@@ -74,13 +74,18 @@ class ExportDesk(Desk):
         return [Choice(name, held[name].title, held[name].text) for name in names]
 
     def counts(self, task: Task, *, min_confidence: float = 0.0) -> dict[str, int]:
-        """Labels by source; ``pseudo`` are the machine's own of at least ``min_confidence``."""
+        """Labels by source; ``pseudo`` are the machine's own of at least ``min_confidence``.
+
+        Numbers have no confidence: all that are suggested count, as all are written.
+        """
         snapshot = self.snapshot(task)
         state = snapshot.state
         found: dict[str, int] = {
             name: int((state.source_N == code).sum()) for code, name in enumerate(SOURCES, start=1)
         }
-        pseudo_N = snapshot.pseudo_N & (snapshot.confidence_N >= min_confidence)
+        pseudo_N = snapshot.pseudo_N
+        if task.kind != "numeric":
+            pseudo_N = pseudo_N & (snapshot.confidence_N >= min_confidence)
         found["pseudo"] += int(pseudo_N.sum())
         found["without"] = len(state.label_N) - sum(found.values())
         return found
@@ -150,7 +155,7 @@ class ExportDesk(Desk):
             format: A format of labels, or ``"model"``.
             out: The file or folder to write; what is there is not overwritten by a model.
             include: Sources of labels to write.
-            min_confidence: Pseudo-labels below it are left out.
+            min_confidence: Pseudo-labels below it are left out; numbers have none and are all written.
             guard_formulas: CSV: keep spreadsheets from taking a text for a formula.
             task: The task whose model is wanted; the first one by default.
             run_id: The run whose model is wanted, instead of what the task follows.

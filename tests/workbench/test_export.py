@@ -12,6 +12,7 @@ from sslcore.importing import import_source
 from sslcore.store import Event, LabelState, Store
 from sslcore.workbench import Workbench
 from tests.browser.harness import make_image_project, make_text_project
+from tests.many_tasks import make_reviews
 
 
 @pytest.fixture
@@ -64,6 +65,16 @@ def test_unsure_pseudo_labels_can_stay_at_home(bench, tmp_path):
         row = json.loads(line)
         if row["topic__source"] == "pseudo":
             assert row["topic__confidence"] >= bar - 1e-5
+
+
+def test_numbers_are_counted_as_they_are_written(tmp_path):
+    make_reviews(tmp_path, "reviews", n=100, labelled=40).close()
+    bench = Workbench.open("reviews", root=tmp_path)
+    counts = bench.export.counts(bench.task("score"), min_confidence=0.5)
+    report = bench.export.write("jsonl", tmp_path / "o.jsonl", min_confidence=0.5)
+    assert counts == {"human": 0, "bulk": 0, "pseudo": 60, "imported": 40, "without": 0}
+    assert report.labels["score"] == {"pseudo": 60, "imported": 40}
+    bench.close()
 
 
 def test_labels_alone(bench, tmp_path):
