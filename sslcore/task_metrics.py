@@ -253,7 +253,19 @@ def numeric_figures(value_A: FloatArray, prediction_A: FloatArray, *, seed: int 
 
 
 def _weights(size: int, seed: int) -> FloatArray:
-    draw_RA = np.random.default_rng(seed).exponential(size=(DRAWS, size))
+    """Dirichlet draws of the items' weights, whose means spread as Student's t says.
+
+    The Bayesian bootstrap (Rubin 1981) has concentration 1 and is too sure of few items: its mean has the
+    variance ``s² (n - 1) / n / (n + 1)``, where t asks for ``(t / z)² s² / n``.
+    """
+    from scipy.stats import norm, t
+
+    narrow = 1.0
+    if size > 1:
+        narrow = float((norm.ppf((1 + LEVEL) / 2) / t.ppf((1 + LEVEL) / 2, size - 1)) ** 2)
+    concentration = max(0.05, ((size - 1) * narrow - 1.0) / size)
+    draw_RA = np.random.default_rng(seed).gamma(concentration, size=(DRAWS, size))
+    draw_RA = np.maximum(draw_RA, 1e-300)
     return np.asarray(draw_RA / draw_RA.sum(axis=1, keepdims=True))
 
 

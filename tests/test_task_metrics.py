@@ -60,3 +60,14 @@ def test_figures_of_sets_lie_within_their_intervals():
 def test_every_kind_has_a_figure_that_ranks():
     assert set(LEAD) == {"single", "ordinal", "multiple", "numeric"}
     assert set(LEAD.values()) <= set(TITLES)
+
+
+def test_intervals_of_few_numbers_hold_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    for size, least in ((5, 0.8), (20, 0.84)):
+        held = 0
+        for _ in range(200):
+            error_A = rng.normal(size=size)
+            found = numeric_figures(np.zeros(size), error_A)["mae"]
+            held += found.low <= np.sqrt(2 / np.pi) <= found.high
+        assert least <= held / 200 <= 0.97
