@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from sslcore.quality.intervals import proportion_interval
-from sslcore.task_metrics import LEAD, TITLES, multiple_report, set_scores
+from sslcore.task_metrics import LEAD, TITLES, multiple_report, numeric_figures, set_scores
 
 
 def test_the_f1_of_items_is_scikit_learns():
