@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages import shell
@@ -84,11 +86,13 @@ def take_away(workbench: Workbench, format: str, key: str, choices: dict[str, ob
     """Two steps, since a browser can only be given what is written: prepare, then download."""
     held = st.session_state.get("prepared")
     stamp = (workbench.project, key, workbench.store.annotations.newest())
-    if held is None or held[0] != stamp:
+    if held is None or held[0] != stamp or not Path(held[2]).is_file():
         if st.button("Prepare the file", key=f"prepare-{format == MODEL}", type="primary", width="stretch"):
             try:
                 with st.spinner("Writing…"):
                     name, path = workbench.export.download(format, **choices)
+                if held is not None:
+                    workbench.export.put_away(Path(held[2]))
                 st.session_state["prepared"] = (stamp, name, str(path))
                 st.rerun()
             except (LabelloomError, OSError) as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 MODEL = "model"
 """The format that is no format of labels: the model's folder."""
+DOWNLOADS_KEPT_SECONDS = 24 * 3600.0
+"""How long a download that was prepared stays on the disk."""
 SUFFIX = {"csv": ".csv", "tsv": ".tsv", "jsonl": ".jsonl", "parquet": ".parquet", "xlsx": ".xlsx"}
 
 
@@ -197,19 +201,44 @@ class ExportDesk(Desk):
     def download(self, format: str, **choices: Any) -> tuple[str, Path]:
         """Writes an export for a download; returns the file's name and where it lies.
 
-        Folders, and tables with their images, come as a zip.
+        Folders, and tables with their images, come as a zip. :meth:`put_away` removes what was written.
         """
-        folder = Path(tempfile.mkdtemp(prefix="labelloom-export-"))
+        folder = Path(tempfile.mkdtemp(dir=self._downloads()))
+        try:
+            path = self._write_one(format, folder, choices)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return path.name, path
+
+    def put_away(self, path: Path) -> None:
+        """Removes a download that is not wanted any more; anything else is left alone."""
+        if path.parent.parent == self._downloads():
+            shutil.rmtree(path.parent, ignore_errors=True)
+
+    def _downloads(self) -> Path:
+        """Where downloads wait to be fetched; old ones are removed on the way."""
+        folder = self.bench.folder.parent / ".downloads"
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            with contextlib.suppress(OSError):  # another session may remove it at this moment
+                if time.time() - old.stat().st_mtime > DOWNLOADS_KEPT_SECONDS:
+                    shutil.rmtree(old, ignore_errors=True)
+        return folder
+
+    def _write_one(self, format: str, folder: Path, choices: Mapping[str, Any]) -> Path:
+        """The one file in ``folder`` that an export becomes."""
         name = f"{self.bench.project}-{datetime.now(UTC):%Y%m%d-%H%M}"
         if format == MODEL:
             self.write(MODEL, folder / f"{name}-model", **choices)
-            return f"{name}-model.zip", _zipped(folder / f"{name}-model")
-        packed = self.bench.modality == "image" and format == "image_folder"
-        path = folder / (f"{name}.zip" if packed else f"{name}{SUFFIX.get(format, '.zip')}")
+            return _zipped(folder / f"{name}-model")
+        images = self.bench.modality == "image"
+        if images and format != "image_folder":
+            self.write(format, folder / name / f"{name}{SUFFIX.get(format, '.zip')}", **choices)
+            return _zipped(folder / name)
+        path = folder / (f"{name}.zip" if images else f"{name}{SUFFIX.get(format, '.zip')}")
         self.write(format, path, **choices)
-        if self.bench.modality == "image" and not packed:
-            return f"{name}.zip", _zipped(folder)
-        return path.name, path
+        return path
 
     # --- models ------------------------------------------------------------------------------
 
@@ -411,11 +440,12 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _zipped(folder: Path) -> Path:
-    """Packs a folder; media are stored as they are, for they are compressed already."""
+    """Packs a folder and removes it; media are stored as they are, for they are compressed already."""
     out = folder.with_name(f"{folder.name}.zip")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 how = zipfile.ZIP_STORED if path.suffix in (".png", ".jpg", ".webp") else None
                 archive.write(path, path.relative_to(folder), compress_type=how)
+    shutil.rmtree(folder)
     return out

@@ -131,7 +131,27 @@ def test_downloads_of_images_are_one_zip(tmp_path):
     name, path = bench.export.download("image_folder")
     with zipfile.ZipFile(path) as archive:
         assert sum("disc/" in n for n in archive.namelist()) >= 2
+    held = tmp_path / ".downloads"
+    assert [p.suffix for p in held.rglob("*") if p.is_file()] == [".zip", ".zip"]
     bench.close()
+
+
+def test_downloads_leave_when_put_away_and_after_a_day(bench, tmp_path, monkeypatch):
+    name, path = bench.export.download("csv")
+    assert (path.name, path.is_file()) == (name, True)
+    bench.export.put_away(tmp_path / "texts" / "project.db")
+    assert (tmp_path / "texts" / "project.db").is_file()
+    bench.export.put_away(path)
+    held = tmp_path / ".downloads"
+    assert not list(held.iterdir())
+    with pytest.raises(ConfigError):
+        bench.export.download("csv", include=("rumour",))
+    assert not list(held.iterdir())
+    _, old = bench.export.download("csv")
+    monkeypatch.setattr("sslcore.workbench.export.DOWNLOADS_KEPT_SECONDS", -1.0)
+    _, new = bench.export.download("jsonl")
+    assert not old.exists()
+    assert new.is_file()
 
 
 def test_the_distilled_layer_is_the_best_layer():
