@@ -62,10 +62,11 @@ async def events(request: Request, who: Caller) -> Response:
 
 
 async def queue(request: Request, who: Caller) -> Response:
-    """``{"task", "order", "n", "have", "refresh"}`` → ``{"cards", "refreshed", "progress"}``.
+    """``{"task", "order", "n", "have", "refresh", "page"}`` → ``{"cards", "refreshed", "progress"}``.
 
     ``have`` names the items that the page holds or has just answered; ``refresh`` those of them whose
-    cards it wants to see again with the suggestions of now.
+    cards it wants to see again with the suggestions of now. ``page`` names who asks, so that others are
+    asked something else.
     """
     body = await json_body(request)
     have, refresh = _ids(body, "have"), _ids(body, "refresh")
@@ -73,11 +74,12 @@ async def queue(request: Request, who: Caller) -> Response:
     if isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= MOST_CARDS:
         return problem(400, f"'n' is a number from 0 to {MOST_CARDS}.")
     order = str(body.get("order", "auto"))
+    page = f"{who.annotator}:{body['page']}" if _is_name(body.get("page")) else None
 
     def ask() -> dict[str, Any]:
         desk, task = who.bench.label, _task(who.bench, body.get("task"))
         return {
-            "cards": [card.as_dict() for card in desk.queue(task, n, order=order, exclude=have)],
+            "cards": [card.as_dict() for card in desk.queue(task, n, order=order, exclude=have, page=page)],
             "refreshed": [card.as_dict() for card in desk.cards(task, refresh)],
             "progress": desk.progress(task, who.annotator).as_dict(),
         }
@@ -139,6 +141,10 @@ def _number(request: Request, name: str) -> int:
     if not raw.isascii() or not raw.isdigit() or len(raw) > 15:
         raise DataError(f"'{name}' is a number. Received: {raw!r}.")
     return int(raw)
+
+
+def _is_name(raw: Any) -> bool:
+    return isinstance(raw, str) and 0 < len(raw) <= 64
 
 
 def _ids(body: dict[str, Any], name: str) -> list[int]:

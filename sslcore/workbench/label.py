@@ -30,6 +30,7 @@ from sslcore.workbench.audit import (
     outside_audit,
 )
 from sslcore.workbench.desk import Desk
+from sslcore.workbench.handed import FIRST, Handed
 from sslcore.workbench.label_events import read_client, read_event, read_seq
 from sslcore.workbench.snapshot import Snapshot
 from sslcore.workbench.twins import SHARING, Twin, Twins, handed_on, once, served
@@ -144,11 +145,14 @@ class LabelDesk(Desk):
         self._count = 0
         self._taken = time.monotonic()  # when the last answer came, or work began
         self._settings: tuple[float, dict[str, Any]] = (-1.0, {})
+        self._handed = Handed()
         self.twins = Twins()
 
     # --- asking ------------------------------------------------------------------------------
 
-    def queue(self, task: Task, n: int, *, order: str = "auto", exclude: Iterable[int] = ()) -> list[Card]:
+    def queue(
+        self, task: Task, n: int, *, order: str = "auto", exclude: Iterable[int] = (), page: str | None = None
+    ) -> list[Card]:
         """The next questions, most wanted first, audit questions among them.
 
         Args:
@@ -156,15 +160,23 @@ class LabelDesk(Desk):
             n: How many at most.
             order: One of ``ORDERS``.
             exclude: Items that the caller holds already or has just answered.
+            page: Who asks. What lies before other pages comes last, so that people who label at once
+                share the work.
 
         Raises:
             ConfigError: An order that there is none of.
         """
         snapshot = self.snapshot(task)
-        row_Q, audit_Q = self._next_rows(
-            snapshot, max(n, 0), order, np.asarray(sorted(set(exclude)), dtype=np.int64)
-        )
+        exclude_ids = np.asarray(sorted(set(exclude)), dtype=np.int64)
+        row_Q, audit_Q = self._next_rows(snapshot, max(n, 0), order, exclude_ids, page)
+        if page is not None and n > 0:
+            self._note(snapshot, exclude_ids, row_Q, page)
         return self._cards(snapshot, row_Q, audit_Q, order)
+
+    def _note(self, snapshot: Snapshot, exclude_ids: IntArray, row_Q: IntArray, page: str) -> None:
+        open_N = snapshot.state.open_N
+        held_Q = exclude_ids[(exclude_ids >= 1) & (exclude_ids <= len(open_N))] - 1
+        self._handed.note(snapshot.task.id, page, np.concatenate([row_Q[:FIRST], held_Q[open_N[held_Q]]]))
 
     def cards(self, task: Task, item_ids: Sequence[int]) -> list[Card]:
         """Items as cards, in the order asked for; unanswered audit items as audit questions.
@@ -407,30 +419,49 @@ class LabelDesk(Desk):
     # --- choosing ----------------------------------------------------------------------------
 
     def _next_rows(
-        self, snapshot: Snapshot, n: int, order: str, exclude_ids: IntArray
+        self, snapshot: Snapshot, n: int, order: str, exclude_ids: IntArray, page: str | None
     ) -> tuple[IntArray, BoolArray]:
         state = snapshot.state
         held_N = np.zeros(len(state.label_N), dtype=bool)
         held_N[exclude_ids[(exclude_ids >= 1) & (exclude_ids <= len(held_N))] - 1] = True
         set_aside = self._audit_rows(state)
         waiting = set_aside[held_N[set_aside]]
+        away_N = self._elsewhere(snapshot, page)
         audits = [int(row) for row in set_aside if not held_N[row]]
+        audits.sort(key=lambda row: bool(away_N[row]))
 
         open_N = state.open_N & ~held_N
         open_N[set_aside] = False
         once_N = self._once(snapshot, order, open_N, held_N)
-        wanted = [int(row) for row in self._selection(snapshot, order, set_aside) if once_N[row]]
-        # labelled faster than a new selection came, or few are left; near-duplicates come last of all
-        for rest_N in (once_N, open_N):
-            if len(wanted) < n:
-                rest_N[wanted] = False
-                shuffled = self._permutation(len(state.label_N), salt=2)
-                wanted += [int(row) for row in shuffled[rest_N[shuffled]][: n - len(wanted)]]
+        chosen = [int(row) for row in self._selection(snapshot, order, set_aside) if once_N[row]]
+        wanted = [row for row in chosen if not away_N[row]]
+        # labelled faster than a new selection came, or few are left; near-duplicates come late, and last
+        # of all what lies before others
+        for rest_N in (once_N & ~away_N, open_N & ~away_N):
+            self._fill(wanted, n, rest_N)
+        if len(wanted) < n:
+            wanted += [row for row in chosen if away_N[row]]
+            for rest_N in (once_N, open_N):
+                self._fill(wanted, n, rest_N)
 
         answered, audited = answered_by_people(state)
         answered += int((held_N & state.open_N).sum())
         audited += len(waiting)
         return _interleave(wanted, audits, n, answered=answered, audited=audited, share=self.audit_share)
+
+    def _fill(self, wanted: list[int], n: int, rest_N: BoolArray) -> None:
+        """Adds rows of ``rest_N`` by chance until there are ``n``."""
+        if len(wanted) < n:
+            rest_N[wanted] = False
+            shuffled = self._permutation(len(rest_N), salt=2)
+            wanted += [int(row) for row in shuffled[rest_N[shuffled]][: n - len(wanted)]]
+
+    def _elsewhere(self, snapshot: Snapshot, page: str | None) -> BoolArray:
+        away_N = np.zeros(len(snapshot.state.label_N), dtype=bool)
+        if page is not None:
+            row_Q = self._handed.elsewhere(snapshot.task.id, page)
+            away_N[row_Q[row_Q < len(away_N)]] = True
+        return away_N
 
     def _once(self, snapshot: Snapshot, order: str, open_N: BoolArray, held_N: BoolArray) -> BoolArray:
         """The open rows that may be asked; near-duplicates once, except by the random control."""

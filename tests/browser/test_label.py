@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from sslcore.store import LabelState
+from sslcore.store import Event, LabelState
 from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
 
 pytestmark = pytest.mark.browser
@@ -168,6 +168,20 @@ def test_rejecting_an_item_with_an_answer_rejects_that_answer(open_card):
     state = card.state()
     assert state.label_N[first - 1] == given
     assert not state.rejected.get(first - 1)
+
+
+def test_what_another_person_answered_is_not_asked(open_card):
+    card = open_card("quicker", labelled=16)
+    ahead = f"() => ({_CARD}).view.questions.ahead.map((entry) => entry.card.item_id)"
+    first, second, third, *_ = card.page.evaluate(ahead)
+    event = Event("other-person", 1, "label", task_id=1, item_ids=[first, second], value=0)
+    card.store.annotations.append([event])
+    wait_until(lambda: second not in card.page.evaluate(ahead), what="the answer of somebody else")
+    assert card.page.evaluate(ahead)[:2] == [first, third]  # nothing changes under the fingers
+    card.press("1", "2", "u", "u")
+    card.saved()
+    card.page.wait_for_timeout(1500)  # what one's own undo brought back stays where it was
+    assert card.page.evaluate(ahead)[:2] == [first, third]
 
 
 def test_audit_questions_are_blind(open_card):

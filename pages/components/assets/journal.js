@@ -20,7 +20,7 @@ const DEAD_AFTER = 15_000;
 /** @type {Map<string, Outbox>} */
 const held = new Map();
 
-const randomName = () =>
+export const randomName = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /** What waits to be stored, of one project in this page load. */

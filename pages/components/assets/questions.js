@@ -7,9 +7,10 @@
  */
 import { same, shown } from "./answers.js";
 import { call } from "./api.js";
+import { randomName } from "./journal.js";
 
 /** @typedef {{verb: "label"|"accept"|"reject"|"skip", value: any}} Given The value as the store holds it. */
-/** @typedef {{card: any, given: Given|null, flagged: boolean, shownAt: number, marks?: Set<number>|null, typed?: string}} Entry */
+/** @typedef {{card: any, given: Given|null, flagged: boolean, shownAt: number, returned?: boolean, marks?: Set<number>|null, typed?: string}} Entry */
 /** @typedef {{given: Given|null, flagged: boolean}} Mark */
 /** @typedef {{entry: Entry, before: Mark, after: Mark}} Change */
 /** An answer on offer for a near-duplicate. @typedef {{twin: any, value: any}} Gift */
@@ -25,6 +26,7 @@ const LOW = 40;
 /** How many are asked for: enough for a fast hand while the machine thinks. */
 export const WANTED = 60;
 const MOST_REMEMBERED = 500;
+const TAB = "labelloom:tab";
 /** After so many further answers an item whose suggestion was rejected may be asked again. */
 const REJECTED_RESTS = 20;
 
@@ -285,7 +287,7 @@ export class Questions {
     else if (side === "before" || action.changes.every(({ before, after }) => sameGiven(before, after)))
       this.cursor = this.done.indexOf(entries[0]);
     else this.cursor = -1;
-    if (side === "before") for (const entry of open) entry.shownAt = 0;
+    if (side === "before") for (const entry of open) Object.assign(entry, { shownAt: 0, returned: true });
   }
 
   // --- asking -----------------------------------------------------------------------------
@@ -344,7 +346,7 @@ export class Questions {
     const ask = (have) =>
       call("queue", {
         token: this.outbox.token,
-        body: { task: this.task, order, n: this.want, have, refresh: this.ahead.slice(1, KEPT).map(itemId) },
+        body: { task: this.task, order, n: this.want, have, refresh: this.ahead.slice(1, KEPT).map(itemId), page: tab() },
       });
     const have = [...this._keptAhead(), ...seen.filter(resting)].map(itemId);
     let answer = await ask(have);
@@ -363,9 +365,12 @@ export class Questions {
   _take(answer) {
     const renewed = new Map(answer.refreshed.map((card) => [card.item_id, card]));
     const kept = this._keptAhead();
-    for (const [i, entry] of kept.entries()) {
+    for (const [i, entry] of [...kept.entries()]) {
       const card = renewed.get(entry.card.item_id);
-      if (i > 0 && card && card.audit === entry.card.audit && !this.pinned.has(entry)) entry.card = card;
+      if (i === 0 || !card || this.pinned.has(entry)) continue;
+      // somebody else was quicker; what one's own undo brought back stays, the card may not know of it yet
+      if (settled(card) && !settled(entry.card) && !entry.returned) kept.splice(kept.indexOf(entry), 1);
+      else if (card.audit === entry.card.audit) entry.card = card;
     }
     const known = new Set([...kept, ...this.done.slice(-REJECTED_RESTS)].map(itemId));
     const asked = new Set(this.done.filter((entry) => entry.given?.verb !== "reject").map(itemId));
@@ -470,6 +475,25 @@ function fresh(card) {
  */
 function mark(entry) {
   return { given: entry.given, flagged: entry.flagged };
+}
+
+/**
+ * Whether an item needs no answer any more.
+ * @param {any} card
+ */
+function settled(card) {
+  return card.label !== null || card.skipped;
+}
+
+/** This tab's name, the same after a reload: what lies before it is asked of others last. */
+function tab() {
+  try {
+    let name = sessionStorage.getItem(TAB);
+    if (!name) sessionStorage.setItem(TAB, (name = randomName()));
+    return name;
+  } catch {
+    return null;
+  }
 }
 
 /** @param {Entry} entry */
