@@ -7,6 +7,7 @@ say that they are rough. All of it is computed beside the page and kept until th
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -265,10 +266,13 @@ class QualityDesk(Desk):
     def advice(self, task: Task, *, patience: float = PATIENCE) -> Answer[Advice]:
         """What the next labels are expected to bring, from the learning curve."""
         snapshot = self.snapshot(task)
-        labels = int((snapshot.state.training_label_N >= 0).sum())
+        labels, audit = int((snapshot.state.training_label_N >= 0).sum()), len(snapshot.state.audit_row_A)
         # the curve moves slowly: a fit for every label would cost the labelling more than it tells
-        step = max(5, labels // 20)
-        stamp = (id(snapshot.view), labels // step, len(snapshot.state.audit_row_A) // 5)
+        stage, step = _stage(labels)
+        changes = (
+            snapshot.version - labels - audit
+        )  # what was done but for first labels, corrections above all
+        stamp = (id(snapshot.view), len(snapshot.task.classes), stage, changes // step, audit // 5)
         return self._slow.ask(
             ("advice", task.id), stamp=stamp, make=lambda: self._advice(snapshot), patience=patience
         )
@@ -376,6 +380,18 @@ def _said_of(snapshot: Snapshot, row: int) -> FloatArray:
     if snapshot.proba_NC is None:
         return np.zeros(len(snapshot.task.classes))
     return np.asarray(snapshot.proba_NC[row])  # nobody's, or an audit answer: it learnt nothing from it
+
+
+def _stage(labels: int) -> tuple[int, int]:
+    """A number that rises with every 5 labels, from 100 on with every 5 % more; and how many that is.
+
+    >>> _stage(4), _stage(5), _stage(100), _stage(1000)
+    ((0, 5), (1, 5), (20, 5), (67, 49))
+    """
+    if labels < 100:
+        return labels // 5, 5
+    grown = int(math.log(labels / 100) / math.log(1.05))
+    return 20 + grown, int(5 * 1.05**grown)
 
 
 def _left_out(snapshot: Snapshot) -> tuple[FloatArray, IntArray] | None:

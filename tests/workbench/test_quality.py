@@ -1,5 +1,6 @@
 """The Quality desk: what looks wrong is found, what was looked at twice stays settled, figures are honest."""
 
+import itertools
 import json
 import threading
 import time
@@ -14,6 +15,7 @@ from sslcore.quality.intervals import Interval
 from sslcore.store import Event
 from sslcore.workbench import Workbench
 from sslcore.workbench.later import Answer, Later
+from sslcore.workbench.quality import _stage
 from sslcore.workbench.suspects import CONTRADICTING, FEWEST_LABELS, OPEN, PARTLY, doubtful_labels
 from tests.browser.harness import TOPICS, make_text_project
 
@@ -254,6 +256,19 @@ def test_advice_from_the_curve(noisy):
     assert "stop" not in sound.text.lower()
     say(bench, "label", [241], seq=1, value=0)  # one more label is no reason to fit ten models again
     assert bench.quality.advice(task, patience=0).fresh
+    for seq in range(2, 22):  # as many corrections are
+        say(bench, "label", [seq], seq=seq, value=seq % 2)
+    assert not bench.quality.advice(task, patience=0).fresh
+    assert bench.quality.advice(task, **PATIENT).fresh
+    bench.label.add_class(task, "one more")
+    bench.live.refresh()
+    assert not bench.quality.advice(bench.task(), patience=0).fresh
+
+
+def test_advice_is_renewed_with_every_twentieth_more_labels():
+    stages = [_stage(labels) for labels in range(10_000)]
+    assert all(later[0] - sooner[0] in (0, 1) for sooner, later in itertools.pairwise(stages))
+    assert all(_stage(n)[0] < _stage(n + max(6, n // 18))[0] for n in range(9_000))
 
 
 def test_agreement_of_annotators(open_bench):
