@@ -46,7 +46,7 @@ def labels(workbench: Workbench, task: Task) -> None:
             guard = st.toggle(
                 "Safe for spreadsheets",
                 value=True,
-                help="Cells that a spreadsheet would take for a formula get a leading apostrophe. "
+                help="What a spreadsheet would take for a formula gets an apostrophe before it. "
                 "Reading the file back here undoes it.",
             )
     with right, st.container(border=True):

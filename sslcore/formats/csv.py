@@ -5,8 +5,10 @@ number, an empty cell or a value that comes again below is data, and the columns
 column_1, column_2, … Rows with too many cells or broken quotes are told and left out.
 
 Written for spreadsheets by default: text cells that begin with = + - @ tab or return get an apostrophe
-(CWE-1236), as do those that begin with apostrophes before one, so that reading can undo it exactly; such
-files begin with a byte order mark, which spreadsheets need for UTF-8 and by which the reader knows them.
+(CWE-1236), as do those that begin with apostrophes before one, so that reading can undo it exactly. So
+does = + - @ after a semicolon, tab or line end within a cell, with blanks between or not: where lists are
+separated by semicolons, a spreadsheet begins another cell there, whatever the quotes. Such files begin
+with a byte order mark, which spreadsheets need for UTF-8 and by which the reader knows them.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from sslcore.formats.table import Chunk, Table, TableFormat, chunked, written_wh
 csv.field_size_limit(16 * 1024 * 1024)  # the default of 128 KiB is less than a long article
 
 _GUARDED = re.compile(r"'*[=+\-@\t\r]")
+_GUARDED_WITHIN = re.compile(r"[;\t\r\n] *(?='*[=+\-@])")
+_APOSTROPHE_WITHIN = re.compile(r"([;\t\r\n] *)'(?='*[=+\-@])")
 _KNOWN_NAMES = frozenset((*PATH_NAMES, *TEXT_NAMES, *ID_NAMES, *SPLIT_NAMES, *TASK_NAMES))
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 
@@ -123,19 +127,27 @@ class Csv(Delimited):
 def guard(cell: Any) -> Any:
     """A text cell that no spreadsheet takes for a formula; :func:`unguard` gives it back.
 
-    >>> guard("=1+1"), guard("'=x"), guard("it's"), guard(-1)
-    ("'=1+1", "''=x", "it's", -1)
+    >>> guard("=1+1"), guard("'=x"), guard("it's"), guard(-1), guard("nice; =1+1")
+    ("'=1+1", "''=x", "it's", -1, "nice; '=1+1")
     """
-    return f"'{cell}" if isinstance(cell, str) and _GUARDED.match(cell) else cell
+    if not isinstance(cell, str):
+        return cell
+    cell = _GUARDED_WITHIN.sub(r"\g<0>'", cell)
+    return f"'{cell}" if _GUARDED.match(cell) else cell
 
 
 def _guarded(cells: list[Any]) -> list[Any]:
-    begins = {cell[:1] for cell in cells if isinstance(cell, str)}
-    return [guard(cell) for cell in cells] if begins & set("'=+-@\t\r") else cells
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    begins = {cell[:1] for cell in texts}
+    needed = begins & set("'=+-@\t\r") or _GUARDED_WITHIN.search("\0".join(texts))
+    return [guard(cell) for cell in cells] if needed else cells
 
 
 def _unguard(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
+    if "'" not in cell:
+        return cell
+    cell = cell[1:] if cell[0] == "'" and _GUARDED.match(cell) else cell
+    return _APOSTROPHE_WITHIN.sub(r"\1", cell)
 
 
 def _rows(file: Path, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]] | Skipped]:

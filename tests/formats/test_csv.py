@@ -1,15 +1,18 @@
 """CSV: sniffed encodings, delimiters and headers; bad rows told; formulas guarded and given back."""
 
 import csv
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sslcore.errors import ConfigError, DataError, FormatError
+from sslcore.exporting import export
 from sslcore.formats import FORMATS, ColumnMapping, Record, Skipped, TaskColumn, sniff
 from sslcore.formats.csv import Csv, CsvOptions, _unguard, guard
-from tests.formats.roundtrip import QUICK, projects, round_trip
+from sslcore.importing import import_source
+from tests.formats.roundtrip import QUICK, build, empty_store, projects, round_trip
 
 
 def read(path, mapping=None, **options):
@@ -30,10 +33,30 @@ def test_the_lossless_mode_is_the_same_too(drawn):
     assert after == before
 
 
-@given(st.text())
+@given(st.text() | st.text("';,\t\r\n =+-@a1\""))
 def test_guarding_is_undone_exactly(text):
     assert _unguard(guard(text)) == text
     assert guard(text)[:1] not in ("=", "+", "-", "@", "\t", "\r")
+    for part in re.split("[;\t\r\n]", guard(text))[1:]:
+        assert part.strip(" ")[:1] not in ("=", "+", "-", "@")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_no_cell_begins_as_a_formula_where_lists_are_separated_otherwise(tmp_path, delimiter):
+    evil = f"nice{delimiter}=1+cmd|' /C calc'!A0"
+    texts = [evil, f"good{delimiter}  -2+3", f"bad{delimiter}'@SUM(A1)", "a line\n=1+1", "plain; words"]
+    store = empty_store(tmp_path / "p", "text")
+    build(store, ({"mood": "single"}, ["a;=b"], [(f"k{i}", x, None, {}, {}) for i, x in enumerate(texts)]))
+    for guarded in (True, False):
+        out = tmp_path / f"{guarded}.csv"
+        export(store, {}, format="csv", out=out, guard_formulas=guarded)
+        body = out.read_text(encoding="utf-8-sig")
+        cells = [cell for line in body.splitlines() for cell in line.split(delimiter)]
+        assert any(cell.lstrip(" ").startswith(("=", "+", "-", "@")) for cell in cells) is not guarded
+        fresh = empty_store(tmp_path / f"q{guarded}", "text")
+        import_source(fresh, out)
+        assert fresh.texts() == texts
+        assert fresh.task("mood").class_names == ["a;=b"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
