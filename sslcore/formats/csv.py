@@ -6,9 +6,10 @@ column_1, column_2, … Rows with too many cells or broken quotes are told and l
 
 Written for spreadsheets by default: text cells that begin with = + - @ tab or return get an apostrophe
 (CWE-1236), as do those that begin with apostrophes before one, so that reading can undo it exactly. So
-does = + - @ after a semicolon, tab or line end within a cell, with blanks between or not: where lists are
-separated by semicolons, a spreadsheet begins another cell there, whatever the quotes. Such files begin
-with a byte order mark, which spreadsheets need for UTF-8 and by which the reader knows them.
+does = or @ after a semicolon, tab or line end within a cell, with blanks between or not, and + or - there
+where a function, another program or another sheet is called: where lists are separated by semicolons, a
+spreadsheet begins another cell at such places, whatever the quotes. Such files begin with a byte order
+mark, which spreadsheets need for UTF-8 and by which the reader knows them.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ from sslcore.formats.table import Chunk, Table, TableFormat, chunked, written_wh
 csv.field_size_limit(16 * 1024 * 1024)  # the default of 128 KiB is less than a long article
 
 _GUARDED = re.compile(r"'*[=+\-@\t\r]")
-_GUARDED_WITHIN = re.compile(r"[;\t\r\n] *(?='*[=+\-@])")
-_APOSTROPHE_WITHIN = re.compile(r"([;\t\r\n] *)'(?='*[=+\-@])")
+# of a sum or a difference only one that calls or refers to something: a list of "- items" is no formula
+_FORMULA = r"'*(?:[=@]|[+\-][^;\t\r\n]*(?:\w\(|[|!]))"
+_GUARDED_WITHIN = re.compile(rf"[;\t\r\n] *(?={_FORMULA})")
+_APOSTROPHE_WITHIN = re.compile(rf"([;\t\r\n] *)'(?={_FORMULA})")
 _KNOWN_NAMES = frozenset((*PATH_NAMES, *TEXT_NAMES, *ID_NAMES, *SPLIT_NAMES, *TASK_NAMES))
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
 
@@ -127,8 +130,8 @@ class Csv(Delimited):
 def guard(cell: Any) -> Any:
     """A text cell that no spreadsheet takes for a formula; :func:`unguard` gives it back.
 
-    >>> guard("=1+1"), guard("'=x"), guard("it's"), guard(-1), guard("nice; =1+1")
-    ("'=1+1", "''=x", "it's", -1, "nice; '=1+1")
+    >>> guard("=1+1"), guard("'=x"), guard("it's"), guard(-1), guard("nice; =1+1"), guard("a;-)")
+    ("'=1+1", "''=x", "it's", -1, "nice; '=1+1", 'a;-)')
     """
     if not isinstance(cell, str):
         return cell

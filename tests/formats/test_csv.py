@@ -38,13 +38,21 @@ def test_guarding_is_undone_exactly(text):
     assert _unguard(guard(text)) == text
     assert guard(text)[:1] not in ("=", "+", "-", "@", "\t", "\r")
     for part in re.split("[;\t\r\n]", guard(text))[1:]:
-        assert part.strip(" ")[:1] not in ("=", "+", "-", "@")
+        assert part.strip(" ")[:1] not in ("=", "@")
+        assert part.strip(" ")[:1] not in ("+", "-") or not re.search(r"\w\(|[|!]", part)
+
+
+def test_lists_within_a_text_stay_as_they_are():
+    assert (
+        guard("Bring:\n- bread (dark)\n- salt;-)\n+ 3 eggs") == "Bring:\n- bread (dark)\n- salt;-)\n+ 3 eggs"
+    )
+    assert guard("a;-1+cmd|' /C calc'!A0") == "a;'-1+cmd|' /C calc'!A0"
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_no_cell_begins_as_a_formula_where_lists_are_separated_otherwise(tmp_path, delimiter):
     evil = f"nice{delimiter}=1+cmd|' /C calc'!A0"
-    texts = [evil, f"good{delimiter}  -2+3", f"bad{delimiter}'@SUM(A1)", "a line\n=1+1", "plain; words"]
+    texts = [evil, f"good{delimiter}  -2+SUM(A1)", f"bad{delimiter}'@SUM(A1)", "a line\n=1+1", "plain; words"]
     store = empty_store(tmp_path / "p", "text")
     build(store, ({"mood": "single"}, ["a;=b"], [(f"k{i}", x, None, {}, {}) for i, x in enumerate(texts)]))
     for guarded in (True, False):

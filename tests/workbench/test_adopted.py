@@ -138,7 +138,7 @@ def test_predictions_of_a_run_are_listed_without_adopting_it(digits, reviews):
     rows = digits.export.predictions(task, run_id=run_id)
     assert rows[100]["label"] == [task.class_names[c] for c in truth_of(digits.store, "shape")[100]]
     assert digits.snapshot(task).follows.kind == "instant"
-    with pytest.raises(StoreError, match="no predictions"):
+    with pytest.raises(StoreError, match="has no run 99"):
         digits.export.predictions(task, run_id=99)
     score, run_id = trained(reviews, "score", number_guess)
     row = reviews.export.predictions(score, run_id=run_id)[100]
