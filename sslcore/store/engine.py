@@ -139,7 +139,8 @@ def _clear_errors() -> Iterator[None]:
         text = str(getattr(error, "orig", error))
         if "malformed" in text or "not a database" in text:
             raise StoreError(
-                f"The project's database is damaged ({text}). Restore project.db from a backup; "
-                "the media and the exports beside it are untouched."
+                f"The project's database is damaged ({text}). Close the app, delete project.db-wal and "
+                "project.db-shm if they are there, and restore project.db from a backup; the media and the "
+                "exports beside it are untouched."
             ) from error
         raise

@@ -235,8 +235,8 @@ class Wall {
   }
 
   accept() {
-    const meant = this._meant.filter(({ card }) => card.prediction && !(card.audit && card.label) && !agree(card.label, card.prediction));
-    if (!meant.length) return this._say("Nothing to accept: audit answers and labels that agree stay as they are.");
+    const meant = this._meant.filter(({ card }) => card.prediction && !card.audit && !agree(card.label, card.prediction));
+    if (!meant.length) return this._say("Nothing to accept: audit items are never accepted for, and labels that agree stay as they are.");
     const values = meant.map(({ card }) => card.prediction.value);
     this._do("accept", meant, { values }, ({ card }) => ({ label: card.prediction, skipped: false }), "Accepted");
   }
