@@ -13,16 +13,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.shapes import UNLABELLED, BoolArray, IntArray
+from sslcore.store import Task
 from sslcore.store.fold import SOURCE_CODE, TaskState
 from sslcore.workbench.figures import ENOUGH_AUDIT, echoes
 
 if TYPE_CHECKING:
+    from sslcore.instant.loop import InstantResult
     from sslcore.instant.view import View
 
 POINTS = 10
@@ -92,10 +94,10 @@ class LearningCurve:
         wanted = ladder(len(order_L), classes)
         # the ends first, then between: a curve that runs out of time is still one from end to end
         for n in sorted(wanted, key=lambda n: (n not in (wanted[0], wanted[-1]), -n)):
-            stamp = _stamp(views, classes, order_L[:n], label_L[:n])
+            stamp = _stamp(views, state.task.kind, classes, order_L[:n], label_L[:n])
             if stamp not in self._fits and fits and time.monotonic() > deadline:
                 continue
-            fits[n] = self._fit(stamp, views, classes, order_L[:n], label_L[:n])
+            fits[n] = self._fit(stamp, views, state.task, order_L[:n], label_L[:n])
         row_A = state.audit_row_A
         row_A = row_A[state.label_N[row_A] >= 0]
         asked_U = None
@@ -115,16 +117,15 @@ class LearningCurve:
             left_out_S2=np.array([(fit.left_out_hits, fit.left_out_size) for fit in along]),
         )
 
-    def _fit(
-        self, stamp: str, views: Sequence[View], classes: int, row_L: IntArray, label_L: IntArray
-    ) -> _Fit:
-        from sslcore.instant.loop import InstantLoop
+    def _fit(self, stamp: str, views: Sequence[View], task: Task, row_L: IntArray, label_L: IntArray) -> _Fit:
+        from sslcore.instant.tasks import loop_for
 
         held = self._fits.pop(stamp, None)
         if held is None:
             label_N = np.full(len(views[0]), UNLABELLED, dtype=np.int32)
             label_N[row_L] = label_L
-            result = InstantLoop(views, classes=classes, seed=0).fit(label_N)
+            loop: Any = loop_for(task.kind, views, classes=len(task.classes), seed=0)
+            result: InstantResult = loop.fit(label_N)
             hits = size = 0
             row_J = result.labelled_row_L[result.evidence_L]
             if len(row_J):
@@ -196,7 +197,8 @@ def _point(
     return CurvePoint(n, instant, on_audit(fit.head_N), on_key(fit.instant_N), on_key(fit.head_N))
 
 
-def _stamp(views: Sequence[View], classes: int, row_L: IntArray, label_L: IntArray) -> str:
-    digest = hashlib.sha256(f"{[(view.name, id(view), len(view)) for view in views]}\0{classes}".encode())
+def _stamp(views: Sequence[View], kind: str, classes: int, row_L: IntArray, label_L: IntArray) -> str:
+    seen = [(view.name, id(view), len(view)) for view in views]
+    digest = hashlib.sha256(f"{seen}\0{kind}\0{classes}".encode())
     digest.update(np.asarray(row_L, dtype=np.int64).tobytes() + np.asarray(label_L, dtype=np.int64).tobytes())
     return digest.hexdigest()

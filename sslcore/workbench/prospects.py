@@ -72,7 +72,7 @@ def advice(curve: CurveResult | None, snapshot: Snapshot) -> Advice:
     gain = expected_gain(labels_S, error_DS, more=MORE_LABELS, rng=rng)
     little = gain is not None and curve.source == "audit" and gain.accuracy.high < LITTLE
     return Advice(
-        text=sentence(gain, rough=curve.source != "audit"),
+        text=sentence(gain, rough=curve.source != "audit", run=snapshot.follows.run_id),
         gain=gain,
         labels=labels,
         source=curve.source,
@@ -83,8 +83,8 @@ def advice(curve: CurveResult | None, snapshot: Snapshot) -> Advice:
     )
 
 
-def sentence(gain: Gain | None, *, rough: bool) -> str:
-    """The advice in words.
+def sentence(gain: Gain | None, *, rough: bool, run: int | None = None) -> str:
+    """The advice in words: it is about the instant loop, and says so where a run is followed.
 
     >>> from sslcore.quality.intervals import Interval
     >>> sentence(Gain(20, Interval(0.006, 0.002, 0.011)), rough=False)
@@ -93,8 +93,10 @@ def sentence(gain: Gain | None, *, rough: bool) -> str:
     if gain is None:
         return "The learning curve is too short to say what more labels would bring: label some more."
     about = "about " if str(gain).startswith("+") else ""
-    text = f"{gain.more} more labels are expected to bring {about}{gain}"
-    return text + (", roughly: judged on labels left out in turn." if rough else ".")
+    whom = "" if run is None else "the instant loop "
+    text = f"{gain.more} more labels are expected to bring {whom}{about}{gain}"
+    text += ", roughly: judged on labels left out in turn." if rough else "."
+    return text if run is None else f"{text} Run {run}, which is followed, gains when it is trained anew."
 
 
 def _changed(curve: CurveResult, snapshot: Snapshot) -> float | None:

@@ -269,10 +269,10 @@ class QualityDesk(Desk):
         labels, audit = int((snapshot.state.training_label_N >= 0).sum()), len(snapshot.state.audit_row_A)
         # the curve moves slowly: a fit for every label would cost the labelling more than it tells
         stage, step = _stage(labels)
-        changes = (
-            snapshot.version - labels - audit
-        )  # what was done but for first labels, corrections above all
-        stamp = (id(snapshot.view), len(snapshot.task.classes), stage, changes // step, audit // 5)
+        # what was done but for first labels, corrections above all
+        changes = snapshot.version - labels - audit
+        held = (id(snapshot.view), len(snapshot.task.classes), snapshot.follows.run_id)
+        stamp = (*held, stage, changes // step, audit // 5)
         return self._slow.ask(
             ("advice", task.id), stamp=stamp, make=lambda: self._advice(snapshot), patience=patience
         )

@@ -391,3 +391,15 @@ def test_the_command_line_tells_the_same(tmp_path, monkeypatch, capsys):
         assert held["advice"]["text"] in text
     finally:
         Workbench.open("letters").close()
+
+
+def test_advice_says_whose_gain_it_tells_while_a_run_is_followed():
+    from sslcore.quality.expected_gain import Gain
+    from sslcore.quality.intervals import Interval
+    from sslcore.workbench.prospects import sentence
+
+    told = sentence(Gain(20, Interval(0.006, 0.002, 0.011)), rough=False, run=7)
+    assert told == (
+        "20 more labels are expected to bring the instant loop about +0.6 points (0.2…1.1). "
+        "Run 7, which is followed, gains when it is trained anew."
+    )
