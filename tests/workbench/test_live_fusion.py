@@ -57,7 +57,11 @@ def test_a_label_of_the_other_task_moves_this_one(bench):
     opened, fine_N = bench
     task, other = opened.task("fine"), opened.task("coarse")
     before = opened.snapshot(task)
-    row = 220
+    # one of which the machine knows what kind it is: a label that says otherwise has something to move
+    right_N = np.array(
+        [before.proba_NC[row, 2 * (c // 2) : 2 * (c // 2) + 2].sum() for row, c in enumerate(fine_N)]
+    )
+    row = 200 + int(right_N[200:].argmax())
     wrong = (int(fine_N[row]) // 2 + 1) % 3
     version = opened.record(
         [Event(client="c", seq=1, verb="label", task_id=other.id, item_ids=[row + 1], value=wrong)]
