@@ -2,10 +2,11 @@
 
 ``python benchmarks/label_efficiency.py [--quick] [--json] [--sets …] [--parts …] [--docs FOLDER]``.
 
-Two parts. *random*: the same number of random labels of each class (on long-tailed draws: random items)
+Three parts. *random*: the same number of random labels of each class (on long-tailed draws: random items)
 for our ``auto`` on the set's first view and on both, logistic regression (C = 10), scikit-learn's
 ``LabelSpreading`` (15 neighbours, α = .9) and ``SelfTrainingClassifier`` around that regression, all on
-the same centred features of length 1. *chosen*: labels that a query chose, in batches of ten from none,
+the same centred features of length 1. *picked*: the same on long-tailed draws with as many labels of each
+class, as an import brings them. *chosen*: labels that a query chose, in batches of ten from none,
 for the queries ``auto``, ``margin`` and ``random``, refitted by our ``auto``; the head's own accuracy on
 the same labels beside it. One default everywhere, nothing is tuned to a set. Every finished row goes to
 ``label_efficiency.jsonl`` in the user's cache folder at once; ``--docs`` writes table and plots of it.
@@ -80,8 +81,8 @@ def rivals(unit_ND: Any, label_N: Any) -> dict[str, Any]:
         }
 
 
-def of_random_labels(name: str, a_class: int, seeds: int) -> dict[str, Any]:
-    """One row: all models on the same draws."""
+def of_random_labels(name: str, a_class: int, seeds: int, *, part: str = "random") -> dict[str, Any]:
+    """One row: all models on the same draws; of a long tail evenly picked ones for the part "picked"."""
     from sslcore.instant.loop import InstantLoop
     from sslcore.quality.calibration import expected_calibration_error
 
@@ -89,7 +90,7 @@ def of_random_labels(name: str, a_class: int, seeds: int) -> dict[str, Any]:
     unit_ND = centred(data.features[views[0].name])
     figures: dict[str, list[float]] = {}
     for seed in range(seeds):
-        label_N = draw(data.answer_N, a_class, seed, stratified=":" not in name)
+        label_N = draw(data.answer_N, a_class, seed, stratified=":" not in name or part == "picked")
         free_N = label_N < 0
         result = InstantLoop(views[:1], classes=data.classes).fit(label_N)
         said = {"ours": result.prediction_N} | rivals(unit_ND, label_N)
@@ -113,7 +114,7 @@ def of_random_labels(name: str, a_class: int, seeds: int) -> dict[str, Any]:
         figures.setdefault("ECE", []).append(error)
     lead = min(ours - head for ours, head in zip(figures["ours"], figures["linear head"], strict=True))
     return {
-        "part": "random",
+        "part": part,
         "set": name,
         "features": views[0].name,
         "labels": a_class,
@@ -220,13 +221,8 @@ def write_docs(folder: Path) -> None:
         "| SelfTraining | lead | ECE | target |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in (row for row in rows if row["part"] == "random"):
-        cells = [row["set"], row["features"], row["labels"]]
-        for who in ("ours", "ours, two views", *RIVALS):
-            balanced = row.get(f"{who}, balanced")
-            cells.append("" if who not in row else f"{row[who]}" + (f" ({balanced})" if balanced else ""))
-        cells += [row["least lead"], row["ECE"], row["target"] or ""]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    lines += [cells_of(row) for row in rows if row["part"] == "random"]
+    lines += ["", *picked_section(rows)]
     lines += [
         "",
         "## Chosen labels",
@@ -249,6 +245,31 @@ def write_docs(folder: Path) -> None:
         plot([row for row in rows if row["set"] == name], folder / "plots" / file)
         lines.append(f"![{name}](plots/{file})")
     (folder / "label-efficiency.md").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def picked_section(rows: list[dict[str, Any]]) -> list[str]:
+    """The table of even labels on long tails."""
+    return [
+        "## As many labels of each class, from a long tail",
+        "",
+        "Even counts say nothing of a pool's classes when they were picked; accuracy, in brackets balanced "
+        "accuracy.",
+        "",
+        "| set | features | labels a class | ours | ours, two views | linear head | LabelSpreading "
+        "| SelfTraining | lead | ECE | target |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *[cells_of(row) for row in rows if row["part"] == "picked"],
+    ]
+
+
+def cells_of(row: dict[str, Any]) -> str:
+    """A line of a table."""
+    cells = [row["set"], row["features"], row["labels"]]
+    for who in ("ours", "ours, two views", *RIVALS):
+        balanced = row.get(f"{who}, balanced")
+        cells.append("" if who not in row else f"{row[who]}" + (f" ({balanced})" if balanced else ""))
+    cells += [row["least lead"], row["ECE"], row["target"] or ""]
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
@@ -292,7 +313,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--sets", default="", help="names, also NAME:10; empty: all that are here")
     parser.add_argument("--labels", default="", help="labels a class, e.g. 1,4,25")
-    parser.add_argument("--parts", default="random,chosen")
+    parser.add_argument("--parts", default="random,picked,chosen")
     parser.add_argument("--queries", default="auto,margin,random")
     parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--docs", type=Path, help="write table and plots of all rows put by, and end")
@@ -312,6 +333,9 @@ def main() -> None:
             for a_class in budgets:
                 if name != "clinc-intent" or a_class <= 10:  # its classes have 20 to 50 items here
                     rows += keep([of_random_labels(name, a_class, seeds)])
+        if "picked" in chosen.parts and ":" in name:
+            for a_class in (each for each in budgets if each > 1):
+                rows += keep([of_random_labels(name, a_class, seeds, part="picked")])
         if "chosen" in chosen.parts and ":" not in name and not chosen.quick:
             for query in chosen.queries.split(","):
                 rows += keep(of_chosen_labels(name, query, seeds))
