@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -207,7 +209,7 @@ def differences(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
         row[f"1: {first.candidate.title}"] = f"{item.first} {item.first_confidence:.0%}"
         row[f"2: {second.candidate.title}"] = f"{item.second} {item.second_confidence:.0%}"
         rows.append(row | {"Your label": item.label or ""})
-    shape: dict[str, object] = {"Item": st.column_config.TextColumn(width="large")}
+    shape: dict[str, Any] = {"Item": st.column_config.TextColumn(width="large")}
     if listed[0].text is None:
         shape = {"Picture": st.column_config.ImageColumn(width="small")}
     tall = None if listed[0].text is not None else 56

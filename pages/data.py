@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -19,6 +19,7 @@ from sslcore.errors import LabelloomError
 from sslcore.formats import FORMATS, Inspection, TaskColumn
 from sslcore.media import thumbnail
 from sslcore.store import LIVE, Task, projects
+from sslcore.store.facts import Kind
 from sslcore.workbench import Workbench
 from sslcore.workbench import data as desk
 from sslcore.workbench.palette import class_colour, class_hotkeys
@@ -458,7 +459,10 @@ def task_kind(guessed: TaskColumn, source: str) -> TaskColumn:
             )
     unlabelled = guessed.unlabelled if kind == guessed.kind else ()
     return replace(
-        guessed, kind=kind, separator=separator if kind == "multiple" else None, unlabelled=unlabelled
+        guessed,
+        kind=cast(Kind, kind),
+        separator=separator if kind == "multiple" else None,
+        unlabelled=unlabelled,
     )
 
 

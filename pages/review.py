@@ -426,10 +426,10 @@ if desk.predicts(workbench.snapshot(task)):
     with st.container(border=True, gap="small"):
         accept_panel(wanted.class_index)
 found = listing(wanted)
-number, size = pager(found)
+at, size = pager(found)
 if not len(found):
     nothing(wanted)
-cards: list[dict[str, Any]] = desk.cards(task, found.page(number, size))
+cards: list[dict[str, Any]] = desk.cards(task, found.page(at, size))
 sample_wall(
     cards,
     project=workbench.project,

@@ -20,7 +20,8 @@ from sslcore.store import Task
 from sslcore.task_metrics import LEAD
 from sslcore.task_metrics import TITLES as TITLES_OF
 from sslcore.workbench import Workbench
-from sslcore.workbench.train import RAW, Adoption
+from sslcore.workbench.adoption import Adoption
+from sslcore.workbench.train import RAW
 
 workbench = shell.bench()
 current = shell.task(workbench)
@@ -83,7 +84,11 @@ def wish(bench: Workbench, task: Task) -> None:
             "Seed", 0, 2**31 - 1, 0, help="Everything random in the run follows from it.", width=WIDTH
         )
     st.caption("  \n".join([plain(defaults.reason), *(f"⚠️ {plain(doubt)}" for doubt in desk.doubts(tasks))]))
-    wanted = {"method_config": own, "train_config": train_config | {"minutes": minutes}, "fusion": beside}
+    wanted: dict[str, Any] = {
+        "method_config": own,
+        "train_config": train_config | {"minutes": minutes},
+        "fusion": beside,
+    }
     wanted |= {"encoder": encoder, "seed": int(seed)}
     with beside_button, st.spinner("Looking whether these choices go together…", show_time=False):
         obstacle = desk.obstacle(tasks, name, **wanted)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
-from sslcore.store import LIVE, Task
+from sslcore.store import Task
 from sslcore.workbench import Workbench
 from sslcore.workbench.advice import Standing
 from sslcore.workbench.candidates import Candidate
@@ -62,14 +62,14 @@ def weights(held: Ensemble) -> str:
 def progress(bench: Workbench, task: Task) -> None:
     """Ensembles under way; shows itself anew every second while there are any."""
     cards = bench.ensembles.waiting(task)
-    live = any(card.status in LIVE for card in cards)
+    live = any(card.live for card in cards)
     if cards:
         st.fragment(_progress, run_every=1.0 if live else None)(bench, task)
 
 
 def _progress(bench: Workbench, task: Task) -> None:
     cards = bench.ensembles.waiting(task)
-    if not any(card.status in LIVE for card in cards):
+    if not any(card.live for card in cards):
         if st.session_state.pop(f"combining:{bench.project}", False):
             if not cards:
                 st.toast(f"Run {bench.ensembles.done(task)[0].run_id} is in the table. Tick it to see it.")

@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pages.routes.access import Caller, problem, reading, writing
-from sslcore.store import LIVE
 from sslcore.workbench.simulation import SimulationDesk
 from sslcore.workbench.train import TrainDesk
 
@@ -51,7 +50,7 @@ def _desk(request: Request, who: Caller) -> TrainDesk | SimulationDesk | None:
 
 def _figures(who: Caller, desk: TrainDesk | SimulationDesk, run_id: int, after: int) -> dict[str, object]:
     runs = desk.runs()
-    if any(run.status in LIVE for run in runs):
+    if any(run.live for run in runs):
         now = time.monotonic()
         if now - _tended.get(who.project, 0.0) >= TEND_SECONDS:
             _tended[who.project] = now

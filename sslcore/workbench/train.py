@@ -82,6 +82,11 @@ class RunCard:
     created: float = 0.0
     figures: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def live(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in LIVE
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
