@@ -6,7 +6,8 @@ logarithmic pool whose powers are fitted on left-out answers with a prior (``poo
 tuned to a set. Several views are weighed against each of them alone, by what each says of the left-out labels
 (Bayesian model averaging), so that a weak one is left out. Then the safety rule: where one kind alone
 explains the left-out labels better than the blend by more than the noise of that comparison, it is taken
-instead. Last, class masses are brought as near to equal as the labels' counts warrant (``balance.py``).
+instead. Last, class masses are brought as near to equal as the labels' counts warrant, or away from it
+where even labels were picked from an uneven pool (``balance.py``).
 
 When: always, unless one model is to be studied on its own. It takes what the labels at hand support, from the
 first two classes to thousands of labels.
@@ -21,7 +22,7 @@ import numpy as np
 
 from sslcore.config import Config
 from sslcore.instant import INSTANT
-from sslcore.instant.balance import balancing_shift
+from sslcore.instant.balance import balancing_shift, prior_shift
 from sslcore.instant.label_spreading import LabelSpreading, SpreadingConfig
 from sslcore.instant.linear import PROTOTYPES, LinearHead
 from sslcore.instant.model import Guess, Known, log_softmax
@@ -82,6 +83,9 @@ class Auto:
         if shift_C.any():
             log_NC = log_softmax(log_NC + shift_C)
             left_out = {name: log_softmax(log_LC + shift_C) for name, log_LC in left_out.items()}
+        prior_C = prior_shift(log_NC, known.count_C)
+        if prior_C.any():
+            log_NC = log_softmax(log_NC + prior_C)
         return Guess(
             log_NC=log_NC,
             left_out_LC=left_out[best],

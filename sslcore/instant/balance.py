@@ -10,7 +10,8 @@ correction off; a pool is never assumed to be balanced.
 Even counts may have been picked: an import brings ten a class of whatever there is. Then the masses that the
 model finds tell. From four labels a class on they were within a divergence of .04 nats of equal in balanced
 pools (six sets, two draws, most within .01) and .03 to .4 away from it at 10:1 and 100:1; equalling them cost
-2 to 14 points there and brought 0 to 1 here. So the correction fades as that divergence grows.
+2 to 14 points there and brought 0 to 1 here. So the correction fades as that divergence grows, and gives way
+to its opposite: the masses found become the classes' prior.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _ALPHAS = np.array([0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 _ALIKE = 10.0  # under this concentration, and above, shares differ by about a third at most
 _FAR = 0.6  # of the whole correction: some of the unevenness is the pool's own
 _APART = 0.03  # nats between found masses and equal ones at which about a third of it is left
+_ENOUGH = 4  # labels of each class from which on found masses are believed
 _ROWS = 1024
 _STEPS = 10
 
@@ -61,16 +63,51 @@ def balancing_shift(log_NC: FloatArray, count_C: IntArray) -> FloatArray:
     True
     """
     classes = log_NC.shape[1]
-    far = _FAR * evidence_of_balance(count_C) if classes > 1 else 0.0
     shift_C = np.zeros(classes, np.float32)
+    far = _FAR * evidence_of_balance(count_C) if classes > 1 else 0.0
     if far == 0.0:
         return shift_C
-    sample_CS = np.exp(np.ascontiguousarray(log_NC[:: max(1, len(log_NC) // _ROWS)].T))
-    found_C = (sample_CS / sample_CS.sum(axis=0)).mean(axis=1)
-    apart = float((found_C * np.log(np.maximum(found_C * classes, 1e-12))).sum())
-    far *= float(np.exp(-((apart / _APART) ** 2)))
+    sample_CS = _sample(log_NC)
+    far *= 1.0 - _apart(_masses(sample_CS))
     for _ in range(_STEPS):  # a damped fixed point: each class's log mass against an equal share
-        weighted_CS = sample_CS * np.exp(shift_C)[:, None]
-        mass_C = (weighted_CS / weighted_CS.sum(axis=0)).mean(axis=1)
+        mass_C = _masses(sample_CS * np.exp(shift_C)[:, None])
         shift_C -= np.float32(0.7) * np.log(np.maximum(mass_C * classes, 1e-6)).astype(np.float32)
     return np.float32(far) * (shift_C - shift_C.mean())
+
+
+def prior_shift(log_NC: FloatArray, count_C: IntArray) -> FloatArray:
+    """What to add to each class's logits where even labels were picked from a pool that is found uneven.
+
+    One step of Saerens et al. 2002: a model of even labels takes all classes for alike, so its answers are
+    multiplied by the masses it found. For the pool alone, not for the labels, which are even.
+
+    Args:
+        log_NC: Log probabilities of all items.
+        count_C: Labels each class has.
+
+    >>> uneven_NC = np.log(np.tile([[0.8, 0.2]], (10, 1)))
+    >>> shift_C = prior_shift(uneven_NC, np.array([8, 8]))
+    >>> bool(shift_C[0] > 0.2), bool(shift_C[1] < -0.2), prior_shift(uneven_NC, np.array([2, 2])).tolist()
+    (True, True, [0.0, 0.0])
+    """
+    classes = log_NC.shape[1]
+    if classes < 2 or count_C.min() < _ENOUGH:
+        return np.zeros(classes, np.float32)
+    mass_C = _masses(_sample(log_NC))
+    log_C = np.log(np.maximum(mass_C * classes, 1e-4))
+    return np.asarray(evidence_of_balance(count_C) * _apart(mass_C) * (log_C - log_C.mean()), np.float32)
+
+
+def _sample(log_NC: FloatArray) -> FloatArray:
+    """Probabilities of evenly spaced items, a row a class."""
+    return np.exp(np.ascontiguousarray(log_NC[:: max(1, len(log_NC) // _ROWS)].T))
+
+
+def _masses(sample_CS: FloatArray) -> FloatArray:
+    return np.asarray((sample_CS / sample_CS.sum(axis=0)).mean(axis=1))
+
+
+def _apart(mass_C: FloatArray) -> float:
+    """How sure it is that masses are not equal, in [0, 1): by their divergence from equal ones."""
+    nats = float((mass_C * np.log(np.maximum(mass_C * len(mass_C), 1e-12))).sum())
+    return float(1.0 - np.exp(-((nats / _APART) ** 2)))

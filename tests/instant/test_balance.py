@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from sslcore.instant.balance import balancing_shift, evidence_of_balance
+from sslcore.instant.balance import balancing_shift, evidence_of_balance, prior_shift
 from sslcore.instant.loop import InstantLoop
 from sslcore.instant.model import log_softmax
 from sslcore.instant.view import View
@@ -53,6 +53,21 @@ def test_even_labels_of_a_pool_that_is_found_uneven_were_picked():
         (3 * rng.normal(size=(2000, 4)) + np.array([3.0, 0.0, 0.0, -3.0])).astype(np.float32)
     )
     assert np.abs(balancing_shift(log_NC, np.full(4, 10))).max() < 1e-3
+
+
+def test_found_masses_are_believed_where_labels_are_even_and_enough():
+    rng = np.random.default_rng(0)
+    uneven_NC = log_softmax((3 * rng.normal(size=(2000, 3)) + np.array([2.0, 0.0, -2.0])).astype(np.float32))
+    shift_C = prior_shift(uneven_NC, np.full(3, 10))
+    assert shift_C[0] > 0.3 > 0 > shift_C[2]
+    found_C = np.exp(uneven_NC).mean(axis=0)
+    np.testing.assert_allclose(
+        np.diff(shift_C), np.diff(np.log(found_C)) * evidence_of_balance(np.full(3, 10)), atol=0.05
+    )
+    np.testing.assert_array_equal(prior_shift(uneven_NC, np.full(3, 3)), 0.0)  # too few to believe them
+    np.testing.assert_array_equal(prior_shift(uneven_NC, np.array([40, 9, 4])), 0.0)  # labels know it already
+    even_NC = log_softmax(rng.normal(size=(2000, 3)).astype(np.float32))
+    assert np.abs(prior_shift(even_NC, np.full(3, 10))).max() < 1e-3
 
 
 def test_ten_of_each_class_do_no_harm_to_a_long_tail():
