@@ -167,3 +167,31 @@ def test_nothing_suggested_yet(page, shared_server):
     make_text_project(shared_server.home, "review-new", n=30)
     page.goto(shared_server.address("review", "review-new"))
     page.get_by_text("The machine suggests nothing yet. Label a few items").wait_for(timeout=60_000)
+
+
+def test_sets_stand_under_the_whole_set_and_numbers_under_nothing(page, shared_server):
+    make_digits(shared_server.home, "review-sets", n=120, labelled=60)
+    page.goto(shared_server.address("review", "review-sets"))
+    wait_idle(page)
+    choose(page, "Task", "shape")
+    wall = page.get_by_test_id("wall-items")
+    wall.get_by_role("row").first.wait_for()
+    sections = wall.get_by_role("rowgroup").all()
+    names = [section.get_attribute("aria-label") for section in sections]
+    assert len(set(names)) == len(names)
+    assert any(", " in name for name in names)
+    for section, name in zip(sections, names):
+        said = section.locator(".cell .said:not([hidden]) .name").all_inner_texts()
+        assert set(said) == {name}
+    mixed = next(section for section, name in zip(sections, names) if ", " in name)
+    mixed.get_by_role("button", name="Choose all").click()
+    chosen = wall.locator(".cell[aria-selected=true]")
+    assert chosen.count() == mixed.get_by_role("row").count()
+
+    make_reviews(shared_server.home, "review-numbers", n=120, labelled=60)
+    page.goto(shared_server.address("review", "review-numbers"))
+    wait_idle(page)
+    choose(page, "Task", "score")
+    expect(page.get_by_test_id("wall-items").get_by_role("row")).to_have_count(60)
+    expect(page.get_by_test_id("wall-items").get_by_role("heading")).to_have_count(0)
+    expect(page.get_by_test_id("wall-items").get_by_role("button", name="Choose all")).to_have_count(0)

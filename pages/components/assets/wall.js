@@ -15,6 +15,12 @@ const MOST_BUTTONS = 10;
 /** Kinds of task with one class an item, which can be rejected. */
 const CHOICE = ["single", "ordinal"];
 
+/** Answers that are the same have the same one: of several classes the set counts, not its order. @param {any} said */
+const groupOf = (said) => {
+  const value = said?.value ?? null;
+  return JSON.stringify(Array.isArray(value) ? [...value].sort((one, other) => one - other) : value);
+};
+
 /** Whether two answers are the same, of any kind. */
 const agree = (one, other) => JSON.stringify(one?.value) === JSON.stringify(other?.value);
 
@@ -44,6 +50,10 @@ class Wall {
     const key = `${this.data.project}:${this.data.task.id}`;
     if (!histories.has(key)) histories.set(key, []);
     return histories.get(key);
+  }
+
+  get _numeric() {
+    return this.data.task.kind === "numeric";
   }
 
   _build() {
@@ -129,12 +139,16 @@ class Wall {
     this._focus(0, { scroll: false, keep: true });
   }
 
-  /** Tiles under the class that the machine or a person gives them; in one piece where that is not wanted. */
+  /**
+   * Tiles under the class, or the set of classes, that the machine or a person gives them; in one piece where
+   * that is not wanted, and of numbers, which hardly ever are the same.
+   */
   _sections() {
+    const grouped = this.data.group && !this._numeric;
     const groups = new Map();
     for (const cell of this.byOrder) {
-      const said = this.data.group ? (cell.card.label ?? cell.card.prediction) : null;
-      const key = said?.position ?? -1;
+      const said = grouped ? (cell.card.label ?? cell.card.prediction) : null;
+      const key = groupOf(said);
       if (!groups.has(key)) groups.set(key, { said, cells: [] });
       groups.get(key).cells.push(cell);
     }
@@ -145,13 +159,14 @@ class Wall {
       chip.style.background = said?.colour ?? "transparent";
       const title = el(
         "h4",
-        { hidden: !this.data.group },
+        { hidden: !grouped },
         chip,
         el("span", { class: "name" }, said?.name ?? "no suggestion"),
         el("span", { class: "quiet" }, count(cells.length)),
         button({ class: "link", "aria-label": `Choose all ${said?.name ?? ""} on this page`, on: { click: () => this.all(cells) } }, "choose"),
       );
-      return el("section", { role: "rowgroup", "aria-label": said?.name ?? "Items" }, title, el("div", { class: "tiles" }, ...cells.map((cell) => cell.root)));
+      const name = grouped ? (said?.name ?? "no suggestion") : "Items";
+      return el("section", { role: "rowgroup", "aria-label": name }, title, el("div", { class: "tiles" }, ...cells.map((cell) => cell.root)));
     });
   }
 
