@@ -39,6 +39,8 @@ def current_project() -> str | None:
 
 def choose(project: str) -> None:
     """Makes a project the current one."""
+    if st.query_params.get("project", project) != project:
+        st.query_params.pop("task", None)  # it was the other project's
     st.session_state["project"] = project
     st.query_params["project"] = project
 
@@ -46,7 +48,8 @@ def choose(project: str) -> None:
 def forget() -> None:
     """No project is chosen any more: the one that was is gone."""
     st.session_state.pop("project", None)
-    st.query_params.pop("project", None)
+    for name in ("project", "task"):
+        st.query_params.pop(name, None)
 
 
 def bench() -> Workbench:
@@ -62,14 +65,22 @@ def bench() -> Workbench:
 
 
 def task(workbench: Workbench) -> Task:
-    """The current task; a page stops with a hint where the project has none."""
+    """The current task: of this session, of the address, or the project's first.
+
+    Where there are several, the address names it. A page stops with a hint where the project has none.
+    """
     tasks = workbench.tasks()
     if not tasks:
         st.info("This project has no task yet: say on the Data page what is asked of each item.")
         st.stop()
     by_name = {t.name: t for t in tasks}
-    chosen = st.session_state.get(f"task:{workbench.project}")
-    return by_name.get(str(chosen), tasks[0])
+    named = (st.session_state.get(f"task:{workbench.project}"), st.query_params.get("task"))
+    current = next((by_name[name] for name in named if name in by_name), tasks[0])
+    if len(tasks) == 1:
+        st.query_params.pop("task", None)
+    elif st.query_params.get("task") != current.name:
+        st.query_params["task"] = current.name
+    return current
 
 
 def no_model_yet(workbench: Workbench, task: Task) -> str:
@@ -107,7 +118,10 @@ def sidebar() -> None:
     workbench = Workbench.open(chosen, follow=True)
     tasks = workbench.tasks()
     if len(tasks) > 1:
-        st.sidebar.selectbox("Task", [t.name for t in tasks], key=f"task:{workbench.project}")
+        task_names, key = [t.name for t in tasks], f"task:{workbench.project}"
+        if st.session_state.get(key) not in task_names:
+            st.session_state[key] = task(workbench).name
+        st.sidebar.selectbox("Task", task_names, key=key)
     with st.sidebar:
         standing(workbench, task(workbench) if tasks else None)
         st.text_input(

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from sslcore.store import LabelState
 from sslcore.workbench import Workbench
-from tests.browser.conftest import wait_idle, wait_until
+from tests.browser.conftest import choose, wait_idle, wait_until
 from tests.many_tasks import answer, make_digits, make_reviews
 
 pytestmark = pytest.mark.browser
@@ -121,6 +121,35 @@ def test_each_task_keeps_its_own_question_and_keys(page, shared_server):
     wait_idle(page)
     # the side bar follows, and so does the next page
     expect(page.get_by_role("combobox", name="Task")).to_have_value("shape")
+
+
+def test_the_task_outlives_a_reload_and_a_change_of_page(page, shared_server):
+    taught(shared_server.home, "stays", make_digits, 60)
+    card, chosen = (
+        open_label(page, shared_server, "stays"),
+        page.get_by_role("combobox", name="Task", exact=True),
+    )
+
+    def shows(name):
+        wait_idle(page)
+        expect(chosen).to_have_value(name)
+        expect(page).to_have_url(re.compile(rf"(?=.*project=stays\b).*[?&]task={name}\b"))
+
+    shows("digit")
+    switch(page, card, "shape")
+    shows("shape")
+    page.reload()
+    shows("shape")
+    expect(page.locator('[data-task="shape"]')).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="Train").click()
+    page.get_by_text("Can it learn more?").wait_for()
+    shows("shape")
+    page.reload()
+    shows("shape")
+    choose(page, "Task", "digit")
+    shows("digit")
+    page.goto(f"{shared_server.address('label', 'stays')}&task=nobody")
+    shows("digit")
 
 
 def test_a_scale_and_a_number(page, shared_server):
