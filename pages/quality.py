@@ -102,7 +102,7 @@ def waiting() -> str:
     strays = desk.outliers(task, patience=0.0).value
     parts = []
     if issues is not None:
-        parts.append(plural(len(issues), "doubtful label"))
+        parts.append(plural(len(issues), "doubtful label") + skipped(issues))
     if groups is not None:
         contradicting = groups.count(CONTRADICTING)
         parts.append(
@@ -128,7 +128,7 @@ def issues_tab() -> None:
     with bar:
         if found.judged:
             st.caption(
-                plain(issue_words(found)),
+                plain(issue_words(found, aside=aside)),
                 width="stretch",
                 help="Labels are judged by what the machine says without them, and by the labelled items "
                 "near them. How many of the listed ones are wrong is shown by those "
@@ -147,17 +147,22 @@ def issues_tab() -> None:
         "issues",
         len(found),
         empty=no_issues(found),
-        finished="All doubtful labels are settled. New ones appear here as labels come in.",
+        finished="All doubtful labels are settled or skipped. New ones appear here as labels come in.",
     )
     cases = desk.issue_cases(task, found)
     settle_list(cases, about, project=workbench.project, task=task, token=shell.token())
 
 
-def issue_words(found: LabelIssues) -> str:
-    """How many labels look wrong, and on whose word."""
+def issue_words(found: LabelIssues, *, aside: bool) -> str:
+    """How many labels look wrong, and on whose word; ``aside``: those that were skipped are listed too."""
     looks = "looks" if len(found) == 1 else "look"
-    text = f"{len(found):,} of {plural(found.judged, 'label')} {looks} wrong"
+    text = f"{len(found):,} of {plural(found.judged, 'label')} {looks} wrong{'' if aside else skipped(found)}"
     return f"{text}, by what the machine has learnt; you decide."
+
+
+def skipped(found: LabelIssues) -> str:
+    """How many more were skipped, in brackets."""
+    return f" ({found.aside:,} skipped)" if found.aside else ""
 
 
 def no_issues(found: LabelIssues) -> str:
@@ -173,7 +178,15 @@ def no_issues(found: LabelIssues) -> str:
         )
     if not found.judged:
         return "Every label was given by the machine or looked at twice: there is nothing to doubt."
-    return f"None of the {plural(found.judged, 'label')} looks wrong. New doubts appear here with new labels."
+    but = (
+        f" but for {found.aside:,} that {'was' if found.aside == 1 else 'were'} skipped"
+        if found.aside
+        else ""
+    )
+    return (
+        f"None of the {plural(found.judged, 'label')} looks wrong{but}. "
+        "New doubts appear here with new labels."
+    )
 
 
 def duplicates_tab() -> None:

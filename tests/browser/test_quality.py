@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sslcore.store import Event, LabelState
+from sslcore.workbench import Workbench
 from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
 
 pytestmark = pytest.mark.browser
@@ -102,6 +103,28 @@ def test_doubtful_labels_by_keyboard(page, shared_server):
     cases = settle.get_by_role("option").evaluate_all("rows => rows.map((row) => row.dataset.case)")
     assert not {f"i{shown[0]}", f"i{shown[1]}"} & set(cases)
     assert {f"i{shown[2]}", f"i{shown[3]}"} <= set(cases)
+
+
+def test_skipped_doubts_are_not_called_settled(page, shared_server):
+    store, _ = noisy_texts(shared_server, "quality-skipped", n=120, labelled=60)
+    bench = Workbench.open("quality-skipped", root=shared_server.home)
+    found = bench.quality.issues(bench.task(), patience=60.0).value
+    bench.close()
+    doubted = (found.row_M + 1).tolist()
+    assert len(doubted) > 1
+    store.annotations.append([Event("person-01", i, "skip", 1, [id]) for i, id in enumerate(doubted[1:])])
+    settle = opened(page, shared_server, "quality-skipped")
+    settle.get_by_role("option").first.wait_for()
+    page.get_by_text(f"1 doubtful label ({len(doubted) - 1} skipped)").wait_for()
+    page.keyboard.press("Space")
+    page.get_by_text("All doubtful labels are settled or skipped.").wait_for()
+    saved(page)
+    page.reload()
+    opened(page, shared_server, "quality-skipped")
+    page.get_by_text(
+        f"None of the 60 labels looks wrong but for {len(doubted)} that were skipped."
+    ).wait_for()
+    page.get_by_text(f"0 of 60 labels look wrong ({len(doubted)} skipped)").wait_for()
 
 
 def test_one_answer_for_near_duplicates_and_one_undo(page, shared_server):
