@@ -544,10 +544,12 @@ def report(workbench: Workbench) -> None:
         return
     with st.container(border=True):
         said, away = st.columns([6, 1], vertical_alignment="center")
+        less = held.get("left_out_count")
+        and_labels = f", {plural(less, 'label')} left out" if less else ""
         said.markdown(
             f"**Imported {plural(held['imported'], 'item')}** in {duration(held['seconds'])}: "
             f"{held['labelled']:,} labelled, {held['duplicates']:,} duplicates left out, "
-            f"{held['skipped_count']:,} skipped."
+            f"{held['skipped_count']:,} skipped{and_labels}."
         )
         if away.button("Got it", key="report-seen", width="stretch"):
             workbench.data.put_away()
@@ -558,8 +560,12 @@ def report(workbench: Workbench) -> None:
 
 
 def left_out(held: Mapping[str, Any]) -> None:
-    """What did not come in and why, and duplicates that contradict."""
-    for key, words in (("skipped", "skipped"), ("conflicts", "with a label given twice")):
+    """What did not come in and why, items without one of their labels, and duplicates that contradict."""
+    for key, words in (
+        ("skipped", "skipped"),
+        ("left_out", "with a label left out"),
+        ("conflicts", "with a label given twice"),
+    ):
         rows = held.get(key) or []
         if rows:
             with st.expander(f"{plural(len(rows), 'entry', 'entries')} {words}", expanded=len(rows) <= 5):

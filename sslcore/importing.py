@@ -82,6 +82,8 @@ class ImportReport:
     audit: int  # labels set aside
     seconds: float
     warnings: tuple[str, ...] = ()
+    left_out: tuple[Skipped, ...] = ()  # labels that could not be read, of items that came in
+    left_out_count: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -114,6 +116,10 @@ class _Prepared:
     conflicts: list[Skipped] = field(default_factory=list)
     machine: int = 0
     no_number: dict[str, Counter[str]] = field(default_factory=dict)  # task → word → cells
+    left_out: list[Skipped] = field(default_factory=list)
+    unread: dict[str, Skipped] = field(default_factory=dict)  # task → its first cell left out
+    left_out_count: int = 0
+    read: set[str] = field(default_factory=set)  # tasks of which a cell was read
     purposes: bool = False  # whether the source says which labels are audit
     classes: dict[str, list[dict[str, Any]]] = field(
         default_factory=dict
@@ -124,6 +130,12 @@ class _Prepared:
         self.skipped_count += 1
         if len(self.skipped) < TOLD:
             self.skipped.append(Skipped(place, reason))
+
+    def leave_out(self, task: str, cell: Skipped) -> None:
+        self.left_out_count += 1
+        self.unread.setdefault(task, cell)
+        if len(self.left_out) < TOLD:
+            self.left_out.append(cell)
 
 
 def preview(source: Path, *, format: str | None = None, options: Any = None) -> Inspection:
@@ -213,6 +225,7 @@ def import_source(
             raise DataError(
                 f"Nothing in it can be imported; {found.skipped_count:,} left out.{first}", file=source
             )
+        _refuse_unread(found, mapping, source)
         tasks = _tasks_of(store, mapping)
         held = LabelState(store)
         _merge_late(store, held, found)
@@ -248,6 +261,8 @@ def import_source(
         audit=audit,
         seconds=time.monotonic() - started,
         warnings=tuple(warnings),
+        left_out=tuple(found.left_out),
+        left_out_count=found.left_out_count,
     )
 
 
@@ -345,6 +360,9 @@ def _prepare(
             continue
         for task, word in record.no_number.items():
             found.no_number.setdefault(task, Counter())[word] += 1
+        for task, cell in record.left_out.items():
+            found.leave_out(task, cell)
+        found.read.update(record.labels)
         sha256, name = content
         labels, more = _labels_of(record, found)
         if sha256 in known:
@@ -366,6 +384,19 @@ def _prepare(
         by_hash[sha256] = row
         found.rows.append(row)
     return found
+
+
+def _refuse_unread(found: _Prepared, mapping: ColumnMapping, source: Path) -> None:
+    """Refuses a column of which cells were left out and none was read: it is taken for what it is not."""
+    for task in mapping.tasks:
+        if task.task in found.unread and task.task not in found.read:
+            cell = found.unread[task.task]
+            raise DataError(
+                f"No cell of it can be read as its kind, {task.kind}. The first: {cell.place}: "
+                f"{cell.reason}. Take the column as another kind, or as no labels.",
+                file=source,
+                column=task.column,
+            )
 
 
 _Content = tuple[str, str | None] | str  # (sha256, media reference), or why there is none

@@ -244,8 +244,8 @@ def test_words_for_an_empty_cell_are_no_numbers_and_are_told(texts, tmp_path):
     path = table(tmp_path, [*rows, "last words,inf"], header="text,y")
     mapped = {"text": "text", "tasks": [{"column": "y", "kind": "numeric"}]}
     report = import_source(texts, path, mapping=mapped)
-    assert (report.imported, report.labelled, report.skipped_count) == (26, 20, 1)
-    assert "is not finite" in report.skipped[0].reason
+    assert (report.imported, report.labelled, report.left_out_count) == (27, 20, 1)
+    assert "is not finite" in report.left_out[0].reason
     assert any(
         said.startswith("Task 'y': 6 cells hold no number but 'nan', 'NA'") for said in report.warnings
     )
@@ -260,6 +260,28 @@ def test_a_column_of_numbers_with_words_for_empty_cells_is_one_of_numbers(tmp_pa
         ("y", "numeric", ("NA",))
     ]
     assert "In column 'y', 'NA' is taken as 'no label'." in seen.warnings
+
+
+def test_a_cell_that_is_no_number_costs_that_label_alone(texts, tmp_path):
+    rows = [f"some words {i},{'ab'[i % 2]},{i}.5" for i in range(6)]
+    path = table(tmp_path, [*rows, "more words,b,n/a?", 'last words,a,"7,5"'], header="text,topic,y")
+    mapped = {"text": "text", "tasks": ["topic", {"column": "y", "kind": "numeric"}]}
+    report = import_source(texts, path, mapping=mapped)
+    assert (report.imported, report.labelled, report.skipped_count, report.left_out_count) == (8, 8, 0, 1)
+    assert (report.left_out[0].place, report.left_out[0].reason) == (
+        "row 7, column 'y'",
+        "'n/a?' is no number",
+    )
+    assert labels(texts, "topic")[6:] == ["b", "a"]
+    state = LabelState(texts)[texts.task("y").id]
+    assert [state.value_of(row) for row in range(5, 8)] == [5.5, None, 7.5]
+
+
+def test_a_column_of_words_taken_as_numbers_is_refused_whole(texts, tmp_path):
+    mapped = {"text": "text", "tasks": [{"column": "label", "kind": "numeric"}]}
+    with pytest.raises(DataError, match=r"No cell of it can be read .* column 'label': 'good' is no number"):
+        import_source(texts, table(tmp_path, ["one thing,good", "two things,bad"]), mapping=mapped)
+    assert (texts.count(), texts.tasks()) == (0, [])
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

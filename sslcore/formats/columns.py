@@ -304,7 +304,7 @@ def parse_label(cell: Any, column: TaskColumn) -> str | float | tuple[str, ...] 
     >>> parse_label(3.0, TaskColumn("y", "y")), parse_label("a|b", TaskColumn("y", "y", "multiple", "|"))
     ('3', ('a', 'b'))
     >>> (
-    ...     parse_label("2.5", TaskColumn("y", "y", "numeric")),
+    ...     parse_label("2,5", TaskColumn("y", "y", "numeric")),
     ...     parse_label("N/A", TaskColumn("y", "y", "numeric")),
     ... )
     (2.5, None)
@@ -329,10 +329,10 @@ def _parse_number(cell: Any, column: TaskColumn) -> float | None:
     text = str(cell).strip()
     if text in column.unlabelled or text.lower() in NO_NUMBERS:
         return None
-    try:
-        number = float(cell)
+    try:  # one comma may stand for the point, as where numbers are typed: "1,234" is a little over one
+        number = float(cell.replace(",", ".", 1) if isinstance(cell, str) else cell)
     except (TypeError, ValueError):
-        raise ValueError(f"{cell!r} is no number") from None
+        raise ValueError(f"{_short(cell)} is no number") from None
     except OverflowError:
         number = math.inf
     if math.isnan(number):  # written in some other way, such as "-nan"
@@ -340,6 +340,11 @@ def _parse_number(cell: Any, column: TaskColumn) -> float | None:
     if math.isinf(number):
         raise ValueError(f"{text[:40]!r} is not finite")
     return number
+
+
+def _short(cell: Any) -> str:
+    said = repr(cell)
+    return said if len(said) <= 80 else f"{said[:79]}…"
 
 
 def _parse_several(cell: Any, column: TaskColumn) -> tuple[str, ...] | None:
@@ -352,7 +357,7 @@ def _parse_several(cell: Any, column: TaskColumn) -> tuple[str, ...] | None:
             try:
                 cell = json.loads(cell)
             except ValueError:
-                raise ValueError(f"{cell!r} begins like a list and is none") from None
+                raise ValueError(f"{_short(cell)} begins like a list and is none") from None
         else:
             cell = [cell]
     if not isinstance(cell, list | tuple):

@@ -36,7 +36,8 @@ class Record:
     ``labels`` holds a class name for a single-choice task, a tuple of names for a multiple-choice
     one, a number for a numeric one; a task that is not in it is unlabelled here. ``provenance`` holds,
     per task, what an own manifest says of a label: source, annotator, confidence, time. ``no_number``
-    holds, per numeric task, the word that stood for an empty cell, such as "NA".
+    holds, per numeric task, the word that stood for an empty cell, such as "NA". ``left_out`` holds, per
+    task, where a cell is that cannot be its label, and why.
     """
 
     key: str  # stable within the source
@@ -47,11 +48,12 @@ class Record:
     meta: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     no_number: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, Skipped] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something in the source that gives no item, and why."""
+    """Something in the source that gives no item, or no label, and why."""
 
     place: str  # "row 17" or a path inside the source
     reason: str

@@ -303,16 +303,17 @@ def _records(chunk: Chunk, plan: _Plan) -> Iterator[Record | Skipped]:
                 continue
         labels: dict[str, Label] = {}
         no_number: dict[str, str] = {}
-        try:
-            for task, reader, cells in labelled:
+        left_out: dict[str, Skipped] = {}
+        for task, reader, cells in labelled:
+            try:
                 label = reader(cells[row])
-                if label is not None:
-                    labels[task.task] = label
-                elif task.kind == "numeric" and isinstance(cells[row], str) and cells[row].strip():
-                    no_number[task.task] = cells[row].strip()
-        except ValueError as error:
-            yield Skipped(f"{place}, column {task.column!r}", str(error))
-            continue
+            except ValueError as error:
+                left_out[task.task] = Skipped(f"{place}, column {task.column!r}", str(error))
+                continue
+            if label is not None:
+                labels[task.task] = label
+            elif task.kind == "numeric" and isinstance(cells[row], str) and cells[row].strip():
+                no_number[task.task] = cells[row].strip()
         meta = {name: _plain(cells[row]) for name, cells in metas if not is_empty_or_list(cells[row])}
         if packed[row]:
             meta |= _unpacked(packed[row])
@@ -329,6 +330,7 @@ def _records(chunk: Chunk, plan: _Plan) -> Iterator[Record | Skipped]:
             meta,
             {task: _told(parts, row) for task, parts in provenance.items()} if provenance else {},
             no_number,
+            left_out,
         )
 
 
