@@ -282,7 +282,9 @@ def filters() -> tuple[ReviewFilter, str]:
         sort = st.selectbox(
             "Order", list(SORTS), format_func=lambda s: SORTS[s], key=f"sort:{place}", width=220
         )
-        low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key=f"range:{place}", width=150)
+        low, high = 0.0, 1.0
+        if not number:
+            low, high = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.01, key=f"range:{place}", width=150)
         text = st.text_input(
             "Search", key=f"text:{place}", placeholder="name or text", max_chars=200, width=125
         )
@@ -407,7 +409,7 @@ def recent() -> None:
 def nothing(wanted: ReviewFilter) -> None:
     """Why the list is empty, and what to do."""
     snapshot = workbench.snapshot(task)
-    if wanted.show == "machine" and not desk.predicts(snapshot):
+    if wanted.show == "machine" and not desk.suggests(snapshot):
         st.info(
             f"The machine suggests nothing yet. {shell.no_model_yet(workbench, task)} Its suggestions then "
             "appear here."

@@ -353,7 +353,10 @@ def composition(label_M: IntArray, task: Task, *, top: int = 8) -> list[dict[str
 
 
 def describe(snapshot: Snapshot, row: int) -> dict[str, Any]:
-    """What is known of a row, JSON-ready: label, source, suggestion, confidence, flags."""
+    """What is known of a row, JSON-ready: label, source, suggestion, confidence, flags.
+
+    A number has no confidence but an ``interval`` that holds nine in ten, "4.92 – 7.11".
+    """
     state, task = snapshot.state, snapshot.task
     source = int(state.source_N[row])
     said = kinds.said(snapshot, row) if bulk.suggestions_N(snapshot)[row] else None
@@ -362,10 +365,19 @@ def describe(snapshot: Snapshot, row: int) -> dict[str, Any]:
         "source": SOURCES[source - 1] if source else None,
         "prediction": None if said is None else named_value(task, said.value),
         "confidence": None if said is None else said.confidence,
+        "interval": None if said is None else _interval(snapshot, said),
         "flagged": bool(state.flagged_N[row]),
         "audit": bool(state.audit_N[row]),
         "skipped": bool(state.skipped_N[row]),
     }
+
+
+def _interval(snapshot: Snapshot, said: kinds.Said) -> str | None:
+    """Where nine in ten numbers lie; None where that is not known, and of classes."""
+    if said.low is None or said.high is None:
+        return None
+    places = kinds.decimals(snapshot) + 1
+    return f"{said.low:.{places}f} – {said.high:.{places}f}"
 
 
 def excerpt(text: str, length: int = EXCERPT) -> str:

@@ -283,8 +283,12 @@ class ReviewDesk(Desk):
         return held[1]
 
     def predicts(self, snapshot: Snapshot) -> bool:
-        """Whether the machine says anything yet."""
-        return snapshot.proba_NC is not None and bool(bulk.suggestions_N(snapshot).any())
+        """Whether the machine says anything yet that a threshold can accept: classes, not numbers."""
+        return snapshot.proba_NC is not None and self.suggests(snapshot)
+
+    def suggests(self, snapshot: Snapshot) -> bool:
+        """Whether the machine says anything yet, of any kind of task."""
+        return bool(bulk.suggestions_N(snapshot).any())
 
     def suggest(self, task: Task, target: float = 0.95) -> list[float | None]:
         """For each class the lowest threshold whose expected precision reaches ``target``, or None."""

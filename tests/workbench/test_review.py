@@ -168,6 +168,21 @@ def test_a_card_carries_what_accepting_it_stores(tmp_path, opened, make, name):
         assert card["label"] == card["prediction"]
 
 
+def test_numbers_are_suggested_with_an_interval_and_have_no_threshold(tmp_path, opened):
+    make_reviews(tmp_path, "p", n=120, labelled=60).close()
+    bench = opened(tmp_path, "p")
+    task = bench.task("score")
+    snapshot = bench.snapshot(task)
+    assert bench.review.suggests(snapshot)
+    assert not bench.review.predicts(snapshot)
+    card = bench.review.cards(task, bench.review.listing(task, ReviewFilter()).item_ids[:1])[0]
+    low, high = card["interval"].split(" – ")
+    assert float(low) <= card["prediction"]["value"] <= float(high)
+    assert card["confidence"] is None
+    stars = bench.task("stars")
+    assert bench.review.cards(stars, [1])[0]["interval"] is None
+
+
 # --- thresholds ---
 
 

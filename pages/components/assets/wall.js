@@ -131,7 +131,7 @@ class Wall {
     });
     this.chosen = new Set(this.byOrder.filter((cell) => kept.has(cell.card.item_id)));
     this.at = 0;
-    const sections = view === "table" ? [header(), ...this.byOrder.map((cell) => cell.root)] : this._sections();
+    const sections = view === "table" ? [header(this._numeric), ...this.byOrder.map((cell) => cell.root)] : this._sections();
     if (view === "table") this.cells = this.byOrder;
     this.grid.className = `grid ${view}`;
     this.grid.replaceChildren(...sections);

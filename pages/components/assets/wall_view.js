@@ -8,7 +8,7 @@ const SMALL = 128;
  * @typedef {{position: number | null, name: string, colour: string, value: any}} Said `value` is what is stored.
  * @typedef {{item_id: number, key: string, text: string | null, sha: string | null, label: Said | null,
  *   source: string | null, prediction: Said | null, confidence: number | null, margin: number,
- *   flagged: boolean, audit: boolean, skipped: boolean,
+ *   interval: string | null, flagged: boolean, audit: boolean, skipped: boolean,
  *   corrections?: {lines: string[], taken_back: number}}} Card
  * @typedef {{card: Card, root: any, changed: boolean, paint: () => void}} Cell
  */
@@ -31,10 +31,15 @@ function labelWords(card) {
   return [chip(card.label), el("b", { class: "name" }, card.label.name), by];
 }
 
+/** How sure the machine is: of a class its probability, of a number where nine in ten lie. @param {Card} card */
+function surely(card) {
+  return card.confidence === null ? (card.interval ?? "") : percent(card.confidence);
+}
+
 /** @param {Card} card */
 function suggestionWords(card) {
   if (!card.prediction) return [el("span", { class: "quiet" }, "no suggestion")];
-  const sure = el("span", { class: "quiet" }, card.confidence === null ? "" : percent(card.confidence));
+  const sure = el("span", { class: "quiet" }, surely(card));
   return ["✨ ", chip(card.prediction), el("span", { class: "name" }, card.prediction.name), sure];
 }
 
@@ -56,8 +61,8 @@ function history(card) {
 function spoken(card) {
   const parts = [card.text ?? card.key];
   parts.push(card.label ? `labelled ${card.label.name}` : "no label");
-  const sure = card.confidence === null ? "" : `, ${percent(card.confidence)}`;
-  if (card.prediction) parts.push(`suggested ${card.prediction.name}${sure}`);
+  const sure = surely(card);
+  if (card.prediction) parts.push(`suggested ${card.prediction.name}${sure && `, ${sure}`}`);
   return [...parts, marks(card), ...(card.corrections?.lines ?? [])].filter(Boolean).join("; ");
 }
 
@@ -110,8 +115,9 @@ export function row(card, pictures) {
   const label = el("div", { class: "said" });
   const suggestion = el("div", { class: "said" });
   const bar = el("i");
+  const track = el("div", { class: "track" }, bar);
   const sure = el("span", { class: "figure" });
-  const meter = el("div", { class: "meter" }, el("div", { class: "track" }, bar), sure);
+  const meter = el("div", { class: "meter" }, track, sure);
   const margin = el("div", { class: "figure quiet" });
   const foot = el("div", { class: "quiet" });
   const root = el("div", { class: "cell row", role: "row", tabIndex: -1, data: { item: card.item_id } }, what, label, suggestion, meter, margin, foot, history(card));
@@ -120,9 +126,11 @@ export function row(card, pictures) {
     label.replaceChildren(...labelWords(cell.card));
     const said = cell.card.prediction;
     suggestion.replaceChildren(...(said ? ["✨ ", chip(said), el("span", { class: "name" }, said.name)] : [el("span", { class: "quiet" }, "–")]));
+    const number = Boolean(said) && cell.card.confidence === null;
+    track.hidden = number;
     bar.style.width = `${100 * (cell.card.confidence ?? 0)}%`;
-    sure.textContent = said ? (cell.card.confidence === null ? "" : percent(cell.card.confidence)) : "–";
-    margin.textContent = said ? percent(cell.card.margin) : "–";
+    sure.textContent = said ? surely(cell.card) : "–";
+    margin.textContent = number ? "" : said ? percent(cell.card.margin) : "–";
     foot.textContent = marks(cell.card);
     decorate(root, cell.card, cell.changed);
   }
@@ -130,9 +138,9 @@ export function row(card, pictures) {
   return cell;
 }
 
-/** Names of the table's columns. */
-export function header() {
-  const names = ["Item", "Label", "Suggestion", "Confidence", "Margin", ""];
+/** Names of the table's columns. @param {boolean} numeric Whether numbers are asked for. */
+export function header(numeric) {
+  const names = ["Item", "Label", "Suggestion", ...(numeric ? ["Nine in ten", ""] : ["Confidence", "Margin"]), ""];
   return el("div", { class: "row head", "aria-hidden": "true" }, ...names.map((name) => el("span", {}, name)));
 }
 
