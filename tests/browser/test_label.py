@@ -170,6 +170,19 @@ def test_rejecting_an_item_with_an_answer_rejects_that_answer(open_card):
     assert not state.rejected.get(first - 1)
 
 
+def test_a_renewed_card_keeps_the_reason_why_it_is_asked(open_card):
+    card = open_card("reasons", labelled=16)
+    why = card.page.get_by_test_id("why")
+    for _ in range(4):
+        before = card.item
+        card.press("1")
+        assert card.item != before
+        card.saved()
+        renewed = f"() => ({_CARD}).view.questions.progress.version >= ({_CARD}).view.outbox.newest"
+        card.page.wait_for_function(renewed, timeout=20_000)
+        assert why.inner_text().strip()
+
+
 def test_what_another_person_answered_is_not_asked(open_card):
     card = open_card("quicker", labelled=16)
     ahead = f"() => ({_CARD}).view.questions.ahead.map((entry) => entry.card.item_id)"

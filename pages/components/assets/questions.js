@@ -370,7 +370,8 @@ export class Questions {
       if (i === 0 || !card || this.pinned.has(entry)) continue;
       // somebody else was quicker; what one's own undo brought back stays, the card may not know of it yet
       if (settled(card) && !settled(entry.card) && !entry.returned) kept.splice(kept.indexOf(entry), 1);
-      else if (card.audit === entry.card.audit) entry.card = card;
+      // a card that is seen again says nothing on why it is asked: what was said holds
+      else if (card.audit === entry.card.audit) entry.card = { ...card, why: card.why || entry.card.why };
     }
     const known = new Set([...kept, ...this.done.slice(-REJECTED_RESTS)].map(itemId));
     const asked = new Set(this.done.filter((entry) => entry.given?.verb !== "reject").map(itemId));
