@@ -170,6 +170,29 @@ def test_rejecting_an_item_with_an_answer_rejects_that_answer(open_card):
     assert not state.rejected.get(first - 1)
 
 
+def test_a_rejected_class_is_not_suggested_on_the_way_back(open_card):
+    card = open_card("no-more", labelled=16)
+    first = card.item
+    proba = card.page.evaluate(f"() => ({_CARD}).view.questions.current.card.proba.map(([c]) => c)")
+    spark = card.page.locator(".choice.suggested")
+    assert int(spark.get_attribute("data-position")) == proba[0]
+    for rank in range(len(proba)):
+        card.press("x", "ArrowLeft")
+        assert card.item == first
+        left = proba[rank + 1 :]
+        assert [int(one.get_attribute("data-position")) for one in spark.all()] == left[:1]
+    assert card.page.get_by_test_id("tool-accept").is_disabled()
+    card.press("Enter")
+    assert card.item == first
+    assert "There is no suggestion to accept" in card.page.locator(".hint").inner_text()
+    card.press("u", "Enter")  # the last rejection is taken back: its class is suggested again
+    card.saved()
+    rows = card.rows()
+    assert [row["verb"] for row in rows][-1] == "accept"
+    assert json.loads(rows[-1]["value"]) == json.loads(rows[-1]["shown"])[0] == proba[-1]
+    assert card.state().label_N[first - 1] == proba[-1]
+
+
 def test_a_renewed_card_keeps_the_reason_why_it_is_asked(open_card):
     card = open_card("reasons", labelled=16)
     why = card.page.get_by_test_id("why")

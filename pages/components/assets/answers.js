@@ -31,6 +31,17 @@ export function suggested(card) {
 }
 
 /**
+ * The class that is suggested, and its probability: the likeliest that was not rejected here. Null without one.
+ * @param {import("./questions.js").Entry} entry
+ * @returns {[number, number] | null}
+ */
+export function offered({ given, card }) {
+  const wrong = given?.wrong ?? [];
+  if (!card.suggestion || !wrong.includes(card.suggestion[0])) return card.suggestion;
+  return card.proba.find(([position]) => !wrong.includes(position)) ?? null;
+}
+
+/**
  * The answer that an item has: given here, or the one it came with; null without one.
  * @param {import("./questions.js").Entry} entry
  */
@@ -44,16 +55,17 @@ export function answered({ given, card }) {
  * @param {import("./questions.js").Entry} entry
  */
 export function rejectable(entry) {
-  return answered(entry) ?? entry.card.suggestion?.[0] ?? null;
+  return answered(entry) ?? offered(entry)?.[0] ?? null;
 }
 
 /**
  * What the machine showed when a card was answered, as the server keeps it.
- * @param {any} card
+ * @param {import("./questions.js").Entry} entry
  */
-export function shown(card) {
-  const { said } = card;
+export function shown(entry) {
+  const { said, suggestion } = entry.card;
   if (!said) return null;
+  if (offered(entry) !== suggestion) return offered(entry);
   if (said.confidence !== null) return [said.value, said.confidence];
   return [said.value, said.low, said.high].filter((part) => part !== null);
 }

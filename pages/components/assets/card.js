@@ -5,7 +5,7 @@
  * calls the default export again whenever the data of the component changes, and its return value only
  * when the component goes, so one view is kept on the root element and told what is new.
  */
-import { answered, rejectable, words } from "./answers.js";
+import { answered, offered, rejectable, words } from "./answers.js";
 import { button, count, el, percent } from "./dom.js";
 import { Figures } from "./figures.js";
 import { Finder, Legend } from "./finder.js";
@@ -361,8 +361,9 @@ class LabelView {
     if (this.pad) return this.pad.confirm();
     const entry = this.questions.current;
     if (!entry) return;
-    if (!entry.card.suggestion) return this._sayBlind(entry, "accept");
-    this.questions.answer("accept", [entry], [entry.card.suggestion[0]]);
+    const suggestion = offered(entry);
+    if (!suggestion) return this._sayBlind(entry, "accept");
+    this.questions.answer("accept", [entry], [suggestion[0]]);
     this.paint();
   }
 
@@ -528,7 +529,7 @@ class LabelView {
     this._paintBanner(entry);
     this._skipTool.disabled = this._flagTool.disabled = !entry;
     this._flagTool.setAttribute("aria-pressed", String(Boolean(entry?.flagged)));
-    this._enable(this.pad ? Boolean(entry) : Boolean(entry?.card.suggestion), Boolean(entry) && rejectable(entry) !== null);
+    this._enable(this.pad ? Boolean(entry) : Boolean(entry && offered(entry)), Boolean(entry) && rejectable(entry) !== null);
     this._backTool.disabled = !this.questions.done.length || this.questions.cursor === 0;
     this._onTool.disabled = !this.questions.lookingBack;
   }
@@ -594,10 +595,11 @@ class LabelView {
       this._choiceOf.clear();
       this.choices.replaceChildren(...[...new Set(listed)].map((position) => this._choice(classes[position])));
     }
-    const suggested = entry?.card.suggestion?.[0] ?? -1;
+    const suggested = (entry && offered(entry)?.[0]) ?? -1;
+    const wrong = entry?.given?.wrong ?? [];
     const held = entry ? answered(entry) : null;
     for (const [position, { root, bar, sure }] of this._choiceOf) {
-      const p = proba.get(position) ?? 0;
+      const p = wrong.includes(position) ? 0 : (proba.get(position) ?? 0);
       bar.style.transform = `scaleX(${p})`;
       const text = p >= 0.005 ? percent(p) : "";
       if (sure.textContent !== text) sure.textContent = text;

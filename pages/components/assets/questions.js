@@ -9,7 +9,10 @@ import { same, shown } from "./answers.js";
 import { call } from "./api.js";
 import { randomName } from "./journal.js";
 
-/** @typedef {{verb: "label"|"accept"|"reject"|"skip", value: any}} Given The value as the store holds it. */
+/**
+ * The value as the store holds it; `wrong`: classes that were rejected here.
+ * @typedef {{verb: "label"|"accept"|"reject"|"skip", value: any, wrong?: number[]}} Given
+ */
 /** @typedef {{card: any, given: Given|null, flagged: boolean, shownAt: number, returned?: boolean, marks?: Set<number>|null, typed?: string}} Entry */
 /** @typedef {{given: Given|null, flagged: boolean}} Mark */
 /** @typedef {{entry: Entry, before: Mark, after: Mark}} Change */
@@ -151,7 +154,7 @@ export class Questions {
     const changes = entries.map((entry, i) => ({
       entry,
       before: mark(entry),
-      after: { given: { verb, value: values[i] }, flagged: entry.flagged },
+      after: { given: { verb, value: values[i], wrong: rejected(entry, verb, values[i]) }, flagged: entry.flagged },
     }));
     this._do(verb, changes, values);
     this.cursor = -1;
@@ -244,7 +247,7 @@ export class Questions {
     const event = { verb, task: this.task, items: changes.map((change) => change.entry.card.item_id) };
     if (changes.length === 1) {
       if (values[0] !== null) event.value = values[0];
-      event.shown = shown(entry.card);
+      event.shown = shown(entry);
       event.audit = entry.card.audit && (verb === "label" || verb === "skip");
       event.seconds = entry.shownAt ? (now - entry.shownAt) / 1000 : null;
     } else if (values[0] !== null) event.values = values;
@@ -476,6 +479,17 @@ function fresh(card) {
  */
 function mark(entry) {
   return { given: entry.given, flagged: entry.flagged };
+}
+
+/**
+ * The classes that an item is said not to be, after an answer.
+ * @param {Entry} entry
+ * @param {string} verb
+ * @param {any} value
+ */
+function rejected({ given }, verb, value) {
+  const before = (given?.wrong ?? []).filter((position) => position !== value);
+  return verb === "reject" ? [...before, value] : before;
 }
 
 /**
