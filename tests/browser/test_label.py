@@ -193,6 +193,21 @@ def test_a_rejected_class_is_not_suggested_on_the_way_back(open_card):
     assert card.state().label_N[first - 1] == proba[-1]
 
 
+def test_all_of_the_look_back_is_to_be_read_in_a_small_window(open_card):
+    card = open_card("narrow", labelled=16)
+    card.page.set_viewport_size({"width": 1024, "height": 768})
+    wrong = card.state().task.class_names[card.suggestion]
+    card.press("x", "ArrowLeft")
+    banner = card.page.get_by_test_id("banner")
+    words = banner.inner_text()
+    assert wrong in words
+    assert "→ goes on" in words
+    assert banner.evaluate(
+        "(node) => node.scrollWidth <= node.clientWidth && node.scrollHeight <= node.clientHeight"
+    )
+    assert banner.locator("..").evaluate("(node) => node.scrollHeight <= node.clientHeight")
+
+
 def test_a_renewed_card_keeps_the_reason_why_it_is_asked(open_card):
     card = open_card("reasons", labelled=16)
     why = card.page.get_by_test_id("why")
