@@ -418,7 +418,7 @@ def column_parts(source: str, seen: Inspection) -> dict[str, Any]:
             key=f"tasks:{source}",
         )
         by_column = {task.column: task for task in mapping.tasks}
-        told = [task_kind(by_column.get(name, TaskColumn(name, name)), source) for name in tasks]
+        told = [task_kind(by_column.get(name, TaskColumn(name, name)), source, seen) for name in tasks]
     chosen = (text, path, identity, split, told)
     guessed = (mapping.text, mapping.path, mapping.id, mapping.split, list(mapping.tasks))
     if chosen == guessed:
@@ -434,8 +434,8 @@ def column_parts(source: str, seen: Inspection) -> dict[str, Any]:
     }
 
 
-def task_kind(guessed: TaskColumn, source: str) -> TaskColumn:
-    """What kind of answer a column of labels holds, and what stands between several classes."""
+def task_kind(guessed: TaskColumn, source: str, seen: Inspection) -> TaskColumn:
+    """What kind of answer a column of labels holds, what stands between several classes, what is no label."""
     key = f"{guessed.column}:{source}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(
@@ -457,13 +457,20 @@ def task_kind(guessed: TaskColumn, source: str) -> TaskColumn:
                 key=f"separator:{key}",
                 width=240,
             )
-    unlabelled = guessed.unlabelled if kind == guessed.kind else ()
-    return replace(
-        guessed,
-        kind=cast(Kind, kind),
-        separator=separator if kind == "multiple" else None,
-        unlabelled=unlabelled,
-    )
+        told = replace(guessed, kind=cast(Kind, kind), separator=separator if kind == "multiple" else None)
+        told = desk.with_no_label(told, seen)
+        words = desk.no_label_choices(told, seen)
+        if words:
+            taken = st.multiselect(
+                "Taken as no label",
+                words,
+                default=list(told.unlabelled),
+                key=f"no-label:{key}:{told.kind}:{told.separator}",
+                help="Take a word out of here where it is the name of a class.",
+                width=320,
+            )
+            told = replace(told, unlabelled=tuple(word for word in words if word in taken))
+    return told
 
 
 def sample_pictures(seen: Inspection) -> None:

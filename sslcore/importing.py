@@ -34,7 +34,7 @@ import numpy as np
 from sslcore.config import Config, parse
 from sslcore.errors import DataError, LabelloomError, StoreBusyError
 from sslcore.formats import FORMATS, sniff
-from sslcore.formats.image_folder import natural
+from sslcore.formats.columns import task_remarks
 from sslcore.formats.record import (
     ColumnMapping,
     Format,
@@ -45,6 +45,7 @@ from sslcore.formats.record import (
     Skipped,
     TaskColumn,
 )
+from sslcore.formats.scales import natural
 from sslcore.formats.unpack import ArchiveFormat, ArchiveOptions
 from sslcore.image_metadata import without_metadata
 from sslcore.media import MAX_BYTES, SUFFIX_OF, check_image
@@ -288,7 +289,10 @@ def _remapped(
         records = FORMATS[name].value().read(source, mapping, settings)
         sample = tuple(islice((one for one in records if isinstance(one, Record)), len(seen.sample) or 24))
     modality: Modality = "image" if mapping.path else "text"
-    return replace(seen, mapping=mapping, sample=sample, modality=modality)
+    said = [remark for task in seen.mapping.tasks for remark in task_remarks(task)]
+    warnings = [warning for warning in seen.warnings if warning not in said]
+    warnings += [remark for task in mapping.tasks for remark in task_remarks(task)]
+    return replace(seen, mapping=mapping, sample=sample, modality=modality, warnings=tuple(warnings))
 
 
 def _options(name: str, options: Any, spool: Path | None = None) -> Config:

@@ -284,6 +284,40 @@ def test_a_column_of_words_taken_as_numbers_is_refused_whole(texts, tmp_path):
     assert (texts.count(), texts.tasks()) == (0, [])
 
 
+def test_words_for_an_empty_cell_are_no_classes(texts, tmp_path):
+    rows = [
+        f"some words {i},{'nan' if i % 5 == 0 else 'ab'[i % 2]},{'x|N/A' if i % 4 else 'y|x'}"
+        for i in range(40)
+    ]
+    seen = preview(table(tmp_path, rows, header="text,mood,tags"))
+    assert [(task.column, task.kind, task.unlabelled) for task in seen.mapping.tasks] == [
+        ("mood", "single", ("nan",)),
+        ("tags", "multiple", ("N/A",)),
+    ]
+    assert "In column 'mood', 'nan' is taken as 'no label'." in seen.warnings
+    report = import_source(texts, tmp_path / "a.csv")
+    assert report.classes == {"mood": ("a", "b"), "tags": ("x", "y")}
+
+
+def test_none_is_a_class_as_a_step_of_a_scale_or_where_it_is_said_to_be(texts, tmp_path):
+    rows = [f"some words {i},{('none', 'low', 'high')[i % 3]},{('None', 'blue')[i % 2]}" for i in range(30)]
+    path = table(tmp_path, rows, header="text,risk,colour")
+    seen = preview(path)
+    assert [task.unlabelled for task in seen.mapping.tasks] == [(), ("None",)]
+    kept = [{"column": "risk"}, {"column": "colour", "unlabelled": []}]
+    under = preview(path, options={"mapping": {"text": "text", "tasks": kept}})
+    assert not any("no label" in warning for warning in under.warnings)
+    report = import_source(texts, path, mapping=under.mapping)
+    assert report.classes["colour"] == ("None", "blue")
+
+
+def test_a_cell_with_nothing_but_such_a_word_has_no_label(texts, tmp_path):
+    task = {"column": "tags", "kind": "multiple", "separator": "|", "unlabelled": ["NA"]}
+    path = table(tmp_path, ["one thing,NA", "two things,a|NA"], header="text,tags")
+    report = import_source(texts, path, mapping={"text": "text", "tasks": [task]})
+    assert report.labelled == 1
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_never_stored(texts, number):
     item = NewItem("a", "0" * 64, text="words", labels={"y": NewLabel(number)})

@@ -11,11 +11,12 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from sslcore.formats.record import ColumnMapping, Kind, TaskColumn
+from sslcore.formats.scales import scale_of
 from sslcore.media import IMAGE_SUFFIXES
 
 Cells = Sequence[Any]
@@ -47,7 +48,8 @@ PROVENANCE = (
 RESERVED = ("id", "path", "text", "split", "meta", *SERVICE_NAMES)
 UNLABELLED_NAMES = ("unlabelled", "unlabeled", "_unlabelled", "_unlabeled", "?")
 NO_NUMBERS = ("na", "n/a", "nan", "null", "none")
-"""What programs write into an empty cell among numbers, in small letters."""
+"""What programs write into an empty cell, in small letters; among numbers it is never anything else."""
+MANY_CLASSES = 1_000
 
 SEPARATORS = ("|", ";")
 
@@ -123,8 +125,8 @@ def guess_mapping(
             name,
             name,
             kind,
-            separator=separator_of(full[name]) if kind == "multiple" else None,
-            unlabelled=_no_label_values(full[name], kind),
+            separator=(sign := separator_of(full[name]) if kind == "multiple" else None),
+            unlabelled=no_label_words(_names_in(full[name]), kind, sign),
         )
         for name in left
         if name not in side and (kind := _task_kind(name, full[name], len(sample[name]))) is not None
@@ -257,18 +259,59 @@ def separator_of(cells: Cells) -> str | None:
     return None
 
 
-def _no_label_values(cells: Cells, kind: Kind) -> tuple[str, ...]:
-    """Values that mean "no label": scikit-learn's -1 among counting numbers, "?", "unlabelled", "NA"."""
-    strings = {str(cell).strip() for cell in cells}
+def value_names(cells: Cells) -> tuple[str, ...]:
+    """The different values of a column as class names, in order; none where they are too many or too long.
+
+    >>> value_names(["b", 3.0, None, ["a", "b"]])
+    ('3', 'a', 'b')
+    """
+    names = _names_in(cell for cell in cells if not is_empty(cell))
+    fits = len(names) <= MANY_CLASSES and all(len(name) <= 200 for name in names)
+    return tuple(sorted(names)) if fits else ()
+
+
+def _names_in(cells: Iterable[Any]) -> set[str]:
+    names = set()
+    for cell in cells:
+        for one in cell if isinstance(cell, list | tuple) else (cell,):
+            if not is_empty(one) and not isinstance(one, list | tuple | dict | bytes):
+                names.add(str(one).strip() if isinstance(one, str) else class_name(one))
+    return names
+
+
+def no_label_words(names: Iterable[str], kind: Kind, separator: str | None = None) -> tuple[str, ...]:
+    """Of a column's values those that mean "no label": "?", "unlabelled", "NA", -1 among counting numbers.
+
+    "None" is a label where it is the lowest step of a known scale.
+
+    >>> no_label_words(["good", "bad", "nan"], "ordinal"), no_label_words(["none", "low", "high"], "ordinal")
+    (('nan',), ())
+    >>> no_label_words(["sport|music", "sport|N/A"], "multiple", "|")
+    ('N/A',)
+    """
+    known = set(names)
+    if kind == "multiple" and separator:
+        known = {part.strip() for name in known for part in name.split(separator)}
+    found = offered_words(known)
     if kind == "numeric":
-        return tuple(sorted(value for value in strings if value.lower() in NO_NUMBERS))
-    if kind != "single":
-        return ()
-    found = sorted(value for value in strings if value.lower() in UNLABELLED_NAMES)
-    others = strings - {"-1"}
-    if "-1" in strings and others and all(value.isdecimal() for value in others):
-        found.append("-1")
-    return tuple(found)
+        return tuple(word for word in found if word.lower() in NO_NUMBERS)
+    others = known.difference(found)
+    steps = {word for word in found if word.lower() == "none"}
+    if steps and others and scale_of({*others, *steps}) is not None:
+        found = tuple(word for word in found if word not in steps)
+    others = known - {"-1"}
+    if kind == "single" and "-1" in known and others and all(value.isdecimal() for value in others):
+        found = (*found, "-1")
+    return found
+
+
+def offered_words(names: Iterable[str]) -> tuple[str, ...]:
+    """The names that often mean "no label", in order.
+
+    >>> offered_words(["NA", "sport", "?"])
+    ('?', 'NA')
+    """
+    return tuple(sorted({name for name in names if name.lower() in (*UNLABELLED_NAMES, *NO_NUMBERS)}))
 
 
 def _remarks(mapping: ColumnMapping, columns: Sequence[str]) -> list[str]:
@@ -281,17 +324,24 @@ def _remarks(mapping: ColumnMapping, columns: Sequence[str]) -> list[str]:
     if not mapping.tasks:
         said.append("No column was recognised as labels: everything will be unlabelled.")
     for task in mapping.tasks:
-        if task.separator:
-            said.append(
-                f"In column {task.column!r}, {task.separator!r} stands between the classes of an item: "
-                "any number of them each."
-            )
-        if task.unlabelled:
-            values = ", ".join(map(repr, task.unlabelled))
-            said.append(f"In column {task.column!r}, {values} is taken as 'no label'.")
+        said += task_remarks(task)
     if mapping.more_text:
         joined = ", ".join(map(repr, (mapping.text, *mapping.more_text)))
         said.append(f"The columns {joined} are joined to one text.")
+    return said
+
+
+def task_remarks(task: TaskColumn) -> list[str]:
+    """What is to be told of how a column of labels is read."""
+    said = []
+    if task.separator:
+        said.append(
+            f"In column {task.column!r}, {task.separator!r} stands between the classes of an item: "
+            "any number of them each."
+        )
+    if task.unlabelled:
+        values = ", ".join(map(repr, task.unlabelled))
+        said.append(f"In column {task.column!r}, {values} is taken as 'no label'.")
     return said
 
 
@@ -363,7 +413,8 @@ def _parse_several(cell: Any, column: TaskColumn) -> tuple[str, ...] | None:
     if not isinstance(cell, list | tuple):
         return None if is_empty(cell) else (class_name(cell),)
     names = dict.fromkeys(class_name(name) for name in cell if not is_empty(name))
-    return tuple(name for name in names if name not in column.unlabelled)
+    left = tuple(name for name in names if name not in column.unlabelled)
+    return left if left or not names else None
 
 
 def class_name(cell: Any) -> str:

@@ -9,7 +9,6 @@ of every file that is still where it was put; one that was moved has the class o
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 from sslcore.config import Config, param
 from sslcore.errors import DataError, FormatError
 from sslcore.formats import FORMATS
-from sslcore.formats.columns import column_of
+from sslcore.formats.columns import MANY_CLASSES, column_of
 from sslcore.formats.jsonl import Jsonl
 from sslcore.formats.manifest import copy_files
 from sslcore.formats.names import safe_name, told_apart
@@ -34,7 +33,8 @@ from sslcore.formats.record import (
     Skipped,
     TaskColumn,
 )
-from sslcore.formats.table import MANY_CLASSES, SHOWN_ROWS
+from sslcore.formats.scales import natural
+from sslcore.formats.table import SHOWN_ROWS
 from sslcore.media import IMAGE_SUFFIXES, is_inside
 
 MANIFEST = "labelloom.jsonl"
@@ -282,13 +282,3 @@ def _images(source: Path) -> list[str]:
 def _text(name: str) -> str:
     """A file name as text; bytes that are not UTF-8 become the replacement character."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def natural(name: str) -> list[tuple[bool, int, str]]:
-    """A sorting key by which "2" comes before "10".
-
-    >>> sorted(["10", "2", "b", "a"], key=natural)
-    ['2', '10', 'a', 'b']
-    """
-    parts = re.split(r"([0-9]+)", name)
-    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts if part]

@@ -135,6 +135,9 @@ class Inspection:
     classes: Mapping[str, Mapping[str, int]] = field(
         default_factory=dict
     )  # task → class → seen in the sample
+    names: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # column → its different values in the sample, as class names; of columns that could be labels
     warnings: tuple[str, ...] = ()
     encoding: str | None = None
     delimiter: str | None = None

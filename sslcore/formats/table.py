@@ -18,6 +18,7 @@ from typing import Any
 
 from sslcore.errors import DataError, FormatError, UnsafePathError
 from sslcore.formats.columns import (
+    MANY_CLASSES,
     PROVENANCE,
     Cells,
     class_name,
@@ -25,6 +26,7 @@ from sslcore.formats.columns import (
     is_empty,
     is_own,
     parse_label,
+    value_names,
 )
 from sslcore.formats.record import (
     SPLIT_SYNONYMS,
@@ -41,7 +43,6 @@ SAMPLE_ROWS = 2_000
 SHOWN_ROWS = 24
 CHUNK_ROWS = 8_192
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".xlsx")
-MANY_CLASSES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ class TableFormat:
             sample=shown,
             count=table.count if table.count is not None else (rows if rows < SAMPLE_ROWS else None),
             classes=classes,
+            names={} if is_own(table.columns) else _value_names(sample, mapping),
             warnings=(*table.warnings, *remarks),
             encoding=table.encoding,
             delimiter=table.delimiter,
@@ -402,6 +404,13 @@ def _unpacked(cell: Any) -> dict[str, Any]:
         except ValueError:
             return {}
     return {str(name): _plain(part) for name, part in cell.items()} if isinstance(cell, dict) else {}
+
+
+def _value_names(sample: Mapping[str, Cells], mapping: ColumnMapping) -> dict[str, tuple[str, ...]]:
+    """The values of every column that could hold labels."""
+    other = (mapping.text, mapping.path, mapping.id, *mapping.more_text)
+    found = {column: value_names(cells) for column, cells in sample.items() if column not in other}
+    return {column: names for column, names in found.items() if names}
 
 
 def _class_counts(cells: Cells, task: TaskColumn) -> dict[str, int]:

@@ -24,7 +24,7 @@ from sslcore.workbench.desk import Desk
 from sslcore.workbench.kinds import Scale, scale
 
 if TYPE_CHECKING:
-    from sslcore.formats import Inspection
+    from sslcore.formats import Inspection, TaskColumn
     from sslcore.importing import ImportReport
     from sslcore.workbench.bench import Workbench
 
@@ -320,14 +320,41 @@ def look(
     _check_columns(mapping, seen)
     whole = ColumnMapping.from_dict({**seen.mapping.as_dict(), "more_text": (), **mapping})
     signs = {task.column: task.separator for task in seen.mapping.tasks}
-    told = tuple(
+    told = [
         replace(task, separator=signs.get(task.column))
         if task.kind == "multiple" and task.separator is None
         else task
         for task in whole.tasks
-    )
-    whole = replace(whole, tasks=told)
+    ]
+    for place, given in enumerate(mapping.get("tasks") or ()):
+        if isinstance(given, str) or (isinstance(given, Mapping) and "unlabelled" not in given):
+            told[place] = with_no_label(told[place], seen)
+    whole = replace(whole, tasks=tuple(told))
     return preview(source, format=format, options={**(options or {}), "mapping": whole})
+
+
+def with_no_label(task: TaskColumn, seen: Inspection) -> TaskColumn:
+    """The task with the words of its column that mean "no label" where nobody says otherwise."""
+    from sslcore.formats.columns import no_label_words
+
+    for guessed in seen.mapping.tasks:
+        if (guessed.column, guessed.kind, guessed.separator) == (task.column, task.kind, task.separator):
+            return replace(task, unlabelled=guessed.unlabelled)
+    names = seen.names.get(task.column, ())
+    return replace(task, unlabelled=no_label_words(names, task.kind, task.separator))
+
+
+def no_label_choices(task: TaskColumn, seen: Inspection) -> list[str]:
+    """The words of a column that may be taken as "no label", or as a class; none among numbers."""
+    from sslcore.formats.columns import offered_words
+
+    names = [
+        part.strip()
+        for name in seen.names.get(task.column, ())
+        for part in (name.split(task.separator) if task.separator else [name])
+    ]
+    words = dict.fromkeys([*task.unlabelled, *offered_words(names)])
+    return [] if task.kind == "numeric" else list(words)
 
 
 def import_into(

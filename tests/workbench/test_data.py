@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sslcore.errors import DataError, FormatError, StoreError
+from sslcore.formats import TaskColumn
 from sslcore.store import Store
 from sslcore.workbench import Workbench
 from sslcore.workbench import data as desk
@@ -72,6 +73,18 @@ def test_looking_writes_nothing_and_takes_ones_own_columns(home, tmp_path):
     with pytest.raises(FormatError):
         desk.look(tmp_path / "missing.csv")
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["single", "ordinal", "multiple"])
+def test_a_chosen_kind_keeps_the_words_that_mean_no_label(home, tmp_path, kind):
+    path = tmp_path / "films.csv"
+    path.write_text("text,mood\na fine film,good\na dull film,nan\na bad film,bad\n")
+    seen = desk.look(path, mapping={"tasks": [{"column": "mood", "kind": kind}]})
+    assert seen.mapping.tasks[0].unlabelled == ("nan",)
+    assert "In column 'mood', 'nan' is taken as 'no label'." in seen.warnings
+    assert desk.no_label_choices(seen.mapping.tasks[0], seen) == ["nan"]
+    exact = TaskColumn("mood", "mood", kind)
+    assert desk.look(path, mapping={"tasks": [exact]}).mapping.tasks == (exact,)
 
 
 def test_a_failed_first_import_leaves_no_project(home, tmp_path, monkeypatch):
