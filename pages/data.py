@@ -33,6 +33,8 @@ DEMO_WORDS = {
     "cifar10": "60,000 colour photographs, 10 classes",
     "eurosat": "27,000 satellite tiles, 10 kinds of land",
 }
+ORDERED_MOST = 50
+"""Classes of which an order can still be typed in one line."""
 KINDS = {
     "single": "one class each",
     "multiple": "any number of classes each",
@@ -419,6 +421,7 @@ def column_parts(source: str, seen: Inspection) -> dict[str, Any]:
         )
         by_column = {task.column: task for task in mapping.tasks}
         told = [task_kind(by_column.get(name, TaskColumn(name, name)), source, seen) for name in tasks]
+        told = [task_order(task, source, seen) for task in told]
     chosen = (text, path, identity, split, told)
     guessed = (mapping.text, mapping.path, mapping.id, mapping.split, list(mapping.tasks))
     if chosen == guessed:
@@ -471,6 +474,18 @@ def task_kind(guessed: TaskColumn, source: str, seen: Inspection) -> TaskColumn:
             )
             told = replace(told, unlabelled=tuple(word for word in words if word in taken))
     return told
+
+
+def task_order(task: TaskColumn, source: str, seen: Inspection) -> TaskColumn:
+    """The order of an ordinal column's classes, as found or as typed."""
+    names = desk.usual_order(task, seen) if task.kind == "ordinal" else []
+    if not 2 <= len(names) <= ORDERED_MOST:
+        return task
+    found = " < ".join(names)
+    typed = st.text_input(
+        f"Order of “{plain(task.column)}”, lowest first", found, key=f"order:{task.column}:{source}:{found}"
+    )
+    return task if typed.strip() == found else replace(task, order=desk.read_order(typed, names))
 
 
 def sample_pictures(seen: Inspection) -> None:

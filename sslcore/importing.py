@@ -45,7 +45,7 @@ from sslcore.formats.record import (
     Skipped,
     TaskColumn,
 )
-from sslcore.formats.scales import natural
+from sslcore.formats.scales import in_order, natural
 from sslcore.formats.unpack import ArchiveFormat, ArchiveOptions
 from sslcore.image_metadata import without_metadata
 from sslcore.media import MAX_BYTES, SUFFIX_OF, check_image
@@ -682,6 +682,7 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
     """The one transaction; returns how many items that were there got a label."""
     classes: dict[str, dict[str, None]] = {task.task: {} for task in tasks}
     kinds = {task.task: task.kind for task in tasks}
+    orders = {task.task: [_clean(name) for name in task.order] for task in tasks if task.kind == "ordinal"}
     tasks_now = {task.name: task for task in store.tasks()}
     held = {name: task.kind for name, task in tasks_now.items()}
     for row in found.rows:
@@ -705,7 +706,10 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
             if held.get(task) == "ordinal" or kind == kinds.get(task, kind):
                 told = found.classes.get(task, [])
                 first = [spec["name"] for spec in told]
-                batch.ensure_task(task, kind=kind, classes=[*first, *sorted(names, key=natural)])
+                ordered = in_order(names) if kind == "ordinal" else sorted(names, key=natural)
+                asked = orders.get(task, ())
+                made = batch.ensure_task(task, kind=kind, classes=[*first, *asked, *ordered])
+                _tell_order(made, asked, found)
                 batch.set_looks(task, _looks(task, told, tasks_now.get(task), found))
             else:
                 raise DataError(
@@ -722,6 +726,15 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
             _write_facts(batch, id_of[sha256], found.late.pop(sha256, {}), more)
         batch.add_labels([(id_of[sha256], labels) for sha256, labels in found.late.items()])
     return len(late)
+
+
+def _tell_order(task: Task, asked: Sequence[str], found: _Prepared) -> None:
+    """Tells where the classes stand in another order than was asked for."""
+    if asked and task.class_names[: len(asked)] != list(asked):
+        found.remarks.append(f"Task {task.name!r} had an order already, which was kept.")
+    elif asked and (late := task.class_names[len(asked) :]):
+        said = ", ".join(map(repr, late[:5]))
+        found.remarks.append(f"Task {task.name!r}: the order did not name {said}: they come last.")
 
 
 def _write_facts(

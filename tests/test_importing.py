@@ -318,6 +318,31 @@ def test_a_cell_with_nothing_but_such_a_word_has_no_label(texts, tmp_path):
     assert report.labelled == 1
 
 
+STEPS = ["great", "bad", "fair", "poor", "good"]
+
+
+def ordinal(**more):
+    task = {"column": "label", "kind": "ordinal", **more}
+    return {"text": "text", "tasks": [task]}
+
+
+def test_words_of_a_known_scale_are_put_in_its_order(texts, tmp_path):
+    path = table(tmp_path, [f"some words {i},{STEPS[i % 5]}" for i in range(20)])
+    assert import_source(texts, path, mapping=ordinal()).classes == {
+        "label": ("bad", "poor", "fair", "good", "great")
+    }
+
+
+def test_an_order_of_ones_own_is_kept_and_what_it_does_not_name_comes_last(texts, tmp_path):
+    path = table(tmp_path, [f"some words {i},{STEPS[i % 5]}" for i in range(20)])
+    report = import_source(texts, path, mapping=ordinal(order=["great", "good", "bad", "poor"]))
+    assert report.classes == {"label": ("great", "good", "bad", "poor", "fair")}
+    assert "Task 'label': the order did not name 'fair': they come last." in report.warnings
+    more = table(tmp_path, ["other words,good"], name="b.csv")
+    again = import_source(texts, more, mapping=ordinal(order=["bad", "good"]))
+    assert "Task 'label' had an order already, which was kept." in again.warnings
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_never_stored(texts, number):
     item = NewItem("a", "0" * 64, text="words", labels={"y": NewLabel(number)})

@@ -68,6 +68,7 @@ class TaskColumn:
     kind: Kind = "single"
     separator: str | None = None  # splits a multiple-choice cell; None: the cell is a list already
     unlabelled: tuple[str, ...] = ()  # values that mean "no label", besides the empty cell
+    order: tuple[str, ...] = ()  # of an ordinal task, lowest first; found from the names where not given
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class ColumnMapping:
                 tasks.append(TaskColumn(column=task, task=task))
             else:
                 made = {"task": task["column"], **task}
-                tasks.append(TaskColumn(**(made | {"unlabelled": tuple(made.get("unlabelled", ()))})))
+                listed = {part: tuple(made.get(part, ())) for part in ("unlabelled", "order")}
+                tasks.append(TaskColumn(**(made | listed)))
         return cls(
             path=values.get("path"),
             text=values.get("text"),

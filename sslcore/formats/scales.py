@@ -33,7 +33,7 @@ def scale_of(names: Iterable[str]) -> dict[str, int] | None:
     """The ranks of names that all belong to one scale; None where there is no such scale.
 
     >>> scale_of(["High", "low"]), scale_of(["high", "blue"])
-    ({'High': 5, 'low': 2}, None)
+    ({'High': 4, 'low': 2}, None)
     """
     plain = {name: " ".join(name.lower().replace("_", " ").replace("-", " ").split()) for name in names}
     for scale in SCALES:

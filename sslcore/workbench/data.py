@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -355,6 +355,37 @@ def no_label_choices(task: TaskColumn, seen: Inspection) -> list[str]:
     ]
     words = dict.fromkeys([*task.unlabelled, *offered_words(names)])
     return [] if task.kind == "numeric" else list(words)
+
+
+def usual_order(task: TaskColumn, seen: Inspection) -> list[str]:
+    """The names in a column in the order that they have by themselves, lowest first."""
+    from sslcore.formats.scales import in_order
+
+    return in_order(name for name in seen.names.get(task.column, ()) if name not in task.unlabelled)
+
+
+def read_order(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """An order as it is typed, lowest first, with "<" between the names.
+
+    Args:
+        text: What was typed.
+        names: Those that must be in it; others may be.
+
+    Raises:
+        DataError: A name is missing, or stands there twice.
+
+    >>> read_order("bad < fair<good", ["bad", "good"])
+    ('bad', 'fair', 'good')
+    """
+    sign = r"\s<\s" if any("<" in name for name in names) else "<"
+    order = [part.strip() for part in re.split(sign, text) if part.strip()]
+    missing = [name for name in names if name not in order]
+    if missing:
+        raise DataError(f"The order lacks {', '.join(map(repr, missing[:10]))}. Name every class once.")
+    twice = next((name for name in order if order.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"The order names {twice!r} twice. Name every class once.")
+    return tuple(order)
 
 
 def import_into(

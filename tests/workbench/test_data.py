@@ -87,6 +87,20 @@ def test_a_chosen_kind_keeps_the_words_that_mean_no_label(home, tmp_path, kind):
     assert desk.look(path, mapping={"tasks": [exact]}).mapping.tasks == (exact,)
 
 
+def test_an_order_is_read_with_every_name_once(home, tmp_path):
+    path = tmp_path / "films.csv"
+    path.write_text("text,mood\na fine film,good\na dull film,nan\na bad film,bad\n")
+    seen = desk.look(path, mapping={"tasks": [{"column": "mood", "kind": "ordinal"}]})
+    names = desk.usual_order(seen.mapping.tasks[0], seen)
+    assert names == ["bad", "good"]
+    assert desk.read_order("good < bad", names) == ("good", "bad")
+    assert desk.read_order("<1 < 1–5", ["1–5", "<1"]) == ("<1", "1–5")
+    with pytest.raises(DataError, match="The order lacks 'bad'"):
+        desk.read_order("good < dull", names)
+    with pytest.raises(DataError, match="names 'bad' twice"):
+        desk.read_order("bad < good < bad", names)
+
+
 def test_a_failed_first_import_leaves_no_project(home, tmp_path, monkeypatch):
     path = tmp_path / "t.csv"
     path.write_text("text,kind\none two three four,x\nfive six seven eight,y\n" * 3)
