@@ -11,6 +11,7 @@ from pages.components.words import duration, figure, plain, plural
 from pages.routes.access import mint
 from sslcore.store import LIVE, Task, projects
 from sslcore.workbench import Workbench
+from sslcore.workbench.figures import ENOUGH_AUDIT
 from sslcore.workbench.titles import recipe_title
 
 
@@ -148,6 +149,10 @@ def standing(workbench: Workbench, current: Task | None) -> None:
             what = "The rest" if labelled < items else "The machine alone"
             right = "with every class right" if current.kind == "multiple" else "right"
             st.caption(f"{what}: **{value}** {right} ({words})")
+        elif snapshot.follows.run_id is not None and snapshot.figure.size < ENOUGH_AUDIT:
+            what = "The rest" if labelled < items else "The machine alone"
+            needed = plural(ENOUGH_AUDIT - snapshot.figure.size, "more audit answer")
+            st.caption(f"{what}: run {snapshot.follows.run_id} is followed; its figure needs {needed}")
     if workbench.live.error:
         st.warning(plain(workbench.live.error), icon="⚠️")
     live = workbench.store.runs.list(status=LIVE)

@@ -16,12 +16,12 @@ from pages.components.config_form import WIDTH, config_form, field
 from pages.components.live_chart import run_board
 from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
-from sslcore.store import Task
+from sslcore.store import LIVE, Task
 from sslcore.task_metrics import LEAD
 from sslcore.task_metrics import TITLES as TITLES_OF
 from sslcore.workbench import Workbench
 from sslcore.workbench.adoption import Adoption
-from sslcore.workbench.train import RAW
+from sslcore.workbench.train import KIND, RAW
 
 workbench = shell.bench()
 current = shell.task(workbench)
@@ -97,6 +97,9 @@ def wish(bench: Workbench, task: Task) -> None:
     off = obstacle is not None
     if button.button("Start", type="primary", key="start", width="stretch", disabled=off):
         start(bench, tasks, name, wanted)
+    if f"run:{bench.project}" in st.session_state or bench.store.runs.list(kind=KIND, status=LIVE):
+        with beside_button:
+            under_way(bench)
 
 
 TITLES = {
@@ -187,6 +190,29 @@ def start(bench: Workbench, tasks: list[str], method: str, wanted: dict[str, Any
     st.toast(f"Run {run_id} is in the queue.")
 
 
+@st.fragment(run_every=2.0)
+def under_way(bench: Workbench) -> None:
+    """What the run that was started here is at, or else one under way; renewed every two seconds."""
+    try:
+        started = st.session_state.get(f"run:{bench.project}")
+        run = None if started is None else bench.train.run(started)
+    except LabelloomError:
+        run = None
+    if run is None or not run.live:
+        live = bench.store.runs.list(kind=KIND, status=LIVE)
+        first = min(live, key=lambda other: (other.status != "running", other.id), default=None)
+        run = run if first is None else bench.train.run(first.id)
+    if run is None:
+        return
+    words = {
+        "queued": "is in the queue: see below",
+        "running": f"is running, {percent(run.share, 0)}: see below",
+        "done": "is done: see below",
+        "cancelled": "was cancelled",
+    }
+    st.caption(f"Run {run.id} {words.get(run.status, f'{run.status}: see below')}")
+
+
 @st.fragment
 def watch(bench: Workbench, task: Task) -> None:
     """The runs with their charts, and below them what a finished one would change."""
@@ -203,6 +229,17 @@ def watch(bench: Workbench, task: Task) -> None:
         adopt(bench, task, chosen)
 
 
+ADOPTION = (
+    "Adoption changes whose suggestions Label, Review and the map show, which items are asked next, "
+    "and what Export takes along. Labels stay as they are, and it can be taken back at any time. "
+    "An adopted run does not learn from labels that come later."
+)
+FOLLOWED = (
+    "Label, Review and the map show its suggestions; what is asked next and what Export takes along come "
+    "from it too. It does not learn from labels that come later."
+)
+
+
 def adopt(bench: Workbench, task: Task, run_id: int) -> None:
     """A finished run beside the instant loop, with the button that makes the task follow it."""
     try:
@@ -211,19 +248,18 @@ def adopt(bench: Workbench, task: Task, run_id: int) -> None:
         st.info(plain(error))
         return
     card = bench.train.run(run_id)
+    follows = task.name in card.adopted
     with st.container(border=True):
-        st.markdown(f"**Adopt run {run_id} for {plain(task.name)}?**")
+        if follows:
+            st.markdown(f"**Run {run_id} is followed for {plain(task.name)}.**")
+        else:
+            st.markdown(f"**Adopt run {run_id} for {plain(task.name)}?**")
         side_by_side(bench, task, held)
         verdict = {"adopt": st.success, "keep": st.warning, "impossible": st.warning, "unclear": st.info}
         verdict[held.advice](plain(held.reason))
         if card.note and held.reason != card.note:
             st.caption(plain(card.note))
-        follows = task.name in card.adopted
-        st.caption(
-            "Adoption changes whose suggestions Label, Review and the map show, which items are asked next, "
-            "and what Export takes along. Labels stay as they are, and it can be taken back at any time. "
-            "An adopted run does not learn from labels that come later."
-        )
+        st.caption(FOLLOWED if follows else ADOPTION)
         if follows and st.button("Go back to the instant loop", key=f"back:{run_id}"):
             bench.train.follow_instant(task)
             st.rerun()

@@ -172,11 +172,12 @@ class TrainDesk(Desk):
         shared["minutes"] = _minutes(items, self.bench.modality, encoder)
         # raw items are sized by the run: images by a measurement, texts by the network that reads them
         shared["batch"] = 0 if encoder == RAW else 16 if labelled < 400 else 32 if labelled < 4000 else 64
-        step = f"{shared['batch']} labelled items a step"
+        sizes = f"a time budget and {shared['batch']} labelled items a step"
         if encoder == RAW:
-            step = "the rest by " + ("the network" if self.bench.modality == "text" else "a measurement")
+            by = "the network sets" if self.bench.modality == "text" else "a measurement sets"
+            sizes = f"a time budget; {by} the rest"
         each = f" (about {labelled / classes:.0f} a class)" if classes else ""
-        reason = f"Sized to {items:,} items and {labelled:,} labels{each}: {shared['minutes']:g} min, {step}."
+        reason = f"The form begins with what suits {items:,} items and {labelled:,} labels{each}: {sizes}."
         if self.bench.modality == "text" and encoder != RAW:
             reason += (
                 f" Learns from the features of {encoder!r}: on few labels a small network on these gets "
@@ -353,6 +354,9 @@ class TrainDesk(Desk):
         advice, reason = advised(run.fits(self.snapshot(task)), task.kind, held)
         if advice != "impossible" and self._collapsed(run_id, task):
             advice, reason = "keep", str(self._train_run(run_id).result.get("note") or reason)
+        untold = advice == "unclear" and held is not None and held.better is None
+        if untold and self.store.adopted(task.id) == run_id:
+            reason = _FOLLOWED_UNTOLD
         if held is None:
             return Adoption(run, instant, head, 0, 0, 0, None, advice, reason)
         return Adoption(run, instant, head, held.differ, held.wins, held.losses, held.better, advice, reason)
@@ -525,6 +529,10 @@ _ELSEWHERE = {
     **{part: f"It is a choice of {part}, beside a method: {part}={{name}}." for part in FUSION},
 }
 """What to say of a name that is no method but another choice, by its family."""
+_FOLLOWED_UNTOLD = (
+    "No audit item tells them apart yet. The instant loop follows every label, this run does not."
+)
+"""The reason of a run that is followed already, where nothing speaks for or against it."""
 _FIGURES = ("audit_accuracy", "key_accuracy", "steps", "seconds")
 
 

@@ -85,6 +85,8 @@ def test_a_run_is_started_watched_in_two_tabs_and_adopted(page, shared_server, p
     open_train(page, shared_server, "watch")
     expect(page.locator(".board .none")).to_be_visible()
     start_from_form(page)
+    expect(page.get_by_test_id("stToast")).to_contain_text("Run 1 is in the queue.")
+    expect(page.get_by_text("Run 1 is in the queue: see below", exact=True)).to_be_in_viewport()
     row = page.locator(".run").first
     expect(row).to_contain_text("FixMatch")
     expect(row).to_contain_text("next in line")
@@ -96,6 +98,7 @@ def test_a_run_is_started_watched_in_two_tabs_and_adopted(page, shared_server, p
     worker.take()
     worker.tell(10, 0.1, loss=2.0, audit_accuracy=0.25, key_accuracy=0.3, pseudo_precision=0.5)
     expect(row).to_contain_text("10 % · 54 s left", timeout=15_000)
+    expect(page.get_by_text("Run 1 is running, 10 %: see below", exact=True)).to_be_visible()
     second = browser.new_context(viewport={"width": 1024, "height": 768}).new_page()
     open_train(second, shared_server, "watch")
     for step in (20, 30):
@@ -129,10 +132,14 @@ def test_a_run_is_started_watched_in_two_tabs_and_adopted(page, shared_server, p
     expect(row).to_contain_text("done in", timeout=15_000)
     adopt = page.get_by_role("button", name="Adopt this run")
     adopt.wait_for(timeout=30_000)
+    expect(page.get_by_text("Adopt run 1 for topic?")).to_be_visible()
+    expect(page.get_by_text("Run 1 is done: see below")).to_be_visible()
     adopt.click()
     wait_until(lambda: store.adopted(1) == run.id, what="the adoption is in the store")
     expect(page.get_by_role("button", name="Go back to the instant loop")).to_be_visible(timeout=30_000)
     expect(page.locator(".run .mark").first).to_contain_text("adopted: topic", timeout=15_000)
+    expect(page.get_by_text("Run 1 is followed for topic.")).to_be_visible()
+    expect(page.get_by_text("Adopt run 1")).to_have_count(0)
 
     page.reload()
     wait_idle(page)
@@ -140,6 +147,23 @@ def test_a_run_is_started_watched_in_two_tabs_and_adopted(page, shared_server, p
     wait_until(lambda: last_value(page, "audit accuracy") == "30.0 %", what="charts after a reload")
     page.get_by_role("button", name="Go back to the instant loop").click()
     wait_until(lambda: store.adopted(1) is None, what="the adoption is taken back")
+    worker.die()
+
+
+def test_a_followed_run_without_audit_answers_says_what_its_figure_needs(page, shared_server, project):
+    store = project("unaudited", labelled=12)
+    worker = Worker(store)
+    run_id = store.runs.add("train", {"method": "fixmatch", "tasks": ["topic"]}, labels_upto=12)
+    worker.take()
+    worker.finish()
+    open_train(page, shared_server, "unaudited")
+    side = page.get_by_test_id("stSidebar")
+    expect(side).to_contain_text("right (rough: from 12 labels left out in turn)")
+    page.get_by_role("button", name="Adopt this run").click()
+    expect(side).to_contain_text(
+        f"The rest: run {run_id} is followed; its figure needs 20 more audit answers"
+    )
+    expect(page.get_by_text("The instant loop follows every label, this run does not.")).to_be_visible()
     worker.die()
 
 

@@ -70,6 +70,7 @@ def test_defaults_are_sized_to_the_project(open_bench):
     assert held.train_config["minutes"] <= 2
     assert "60 items" in held.reason
     assert "8 labels" in held.reason
+    assert "min" not in held.reason  # a form may hold others by now
     image = open_bench(make_image_project, n=12, labelled=6)
     assert image.train.defaults("fixmatch", ["shape"]).encoder == RAW
     assert image.train.sources() == [RAW, "pixels"]
@@ -328,6 +329,12 @@ def test_without_audit_answers_nothing_is_claimed(bench):
     finish(bench, run_id)
     held = bench.train.adoption(bench.task(), run_id)
     assert (held.advice, held.better, held.differ) == ("unclear", None, 0)
+    assert "stay with it" in held.reason
+    bench.train.adopt(bench.task(), run_id)
+    held = bench.train.adoption(bench.task(), run_id)
+    assert held.advice == "unclear"
+    assert held.reason.startswith("No audit item tells them apart yet.")
+    assert "stay" not in held.reason  # it is followed already
 
 
 def test_a_run_of_fewer_items_or_classes_cannot_be_adopted(bench):
