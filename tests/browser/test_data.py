@@ -78,6 +78,33 @@ def test_columns_of_sets_and_of_numbers(shared_server: Any, page: Any, tmp_path:
     store.close()
 
 
+def test_an_order_and_the_words_that_are_no_label(shared_server: Any, page: Any, tmp_path: Path) -> None:
+    make_text_project(shared_server.home, "data-elsewhere-4", n=8, features=False).close()
+    moods = ("great", "bad", "nan", "fair", "None")
+    table = tmp_path / "moods.csv"
+    table.write_text("\n".join(["text,mood", *(f"words of number {i},{moods[i % 5]}" for i in range(40))]))
+    _open(shared_server, page, "data-elsewhere-4")
+    _by_path(page, str(table))
+    page.get_by_text("40 texts", exact=True).wait_for()
+    page.get_by_text("'None', 'nan' is taken as 'no label'").wait_for()
+    page.get_by_text("What the columns mean").click()
+    choose(page, "“mood” holds", "one class each, in an order (ordinal)")
+    wait_idle(page)
+    order = page.get_by_label("Order of “mood”, lowest first")
+    wait_until(lambda: order.input_value() == "bad < fair < great", what="the order of the scale")
+    order.fill("great < fair")
+    order.press("Enter")
+    page.get_by_test_id("stAlert").get_by_text("The order lacks 'bad'").wait_for()
+    order.fill("great < fair < bad")
+    order.press("Enter")
+    wait_idle(page)
+    _import(page, "data-moods")
+    page.get_by_text("Imported 40 items").wait_for(timeout=30_000)
+    store = Store(shared_server.home / "data-moods")
+    assert [(t.kind, t.class_names) for t in store.tasks()] == [("ordinal", ["great", "fair", "bad"])]
+    store.close()
+
+
 def test_what_cannot_be_read_is_said(shared_server: Any, page: Any, tmp_path: Path) -> None:
     make_text_project(shared_server.home, "data-bad", n=8, features=False).close()
     (tmp_path / "empty").mkdir()
