@@ -139,7 +139,6 @@ class LabelView {
     this.why = el("p", { class: "why", data: { testid: "why" } });
     this.hint = el("p", { class: "hint", role: "status", hidden: true });
     this.banner = el("p", { class: "banner", data: { testid: "banner" } });
-    this.banner.style.whiteSpace = "normal"; // its end says how to go on
     this.blank = el("div", { class: "empty", data: { testid: "empty" } });
     this.choices = el("div", { class: "choices", role: "group", "aria-label": "Classes" });
     this.choices.dataset.kind = this.data.task.kind;
