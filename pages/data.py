@@ -570,7 +570,7 @@ def report(workbench: Workbench) -> None:
         and_labels = f", {plural(less, 'label')} left out" if less else ""
         said.markdown(
             f"**Imported {plural(held['imported'], 'item')}** in {duration(held['seconds'])}: "
-            f"{held['labelled']:,} labelled, {held['duplicates']:,} duplicates left out, "
+            f"{held['labelled']:,} labelled, {plural(held['duplicates'], 'duplicate')} left out, "
             f"{held['skipped_count']:,} skipped{and_labels}."
         )
         if away.button("Got it", key="report-seen", width="stretch"):
