@@ -16,12 +16,12 @@ from pages.components.config_form import WIDTH, config_form, field
 from pages.components.live_chart import run_board
 from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
-from sslcore.store import LIVE, Task
+from sslcore.store import Task
 from sslcore.task_metrics import LEAD
 from sslcore.task_metrics import TITLES as TITLES_OF
 from sslcore.workbench import Workbench
 from sslcore.workbench.adoption import Adoption
-from sslcore.workbench.train import KIND, RAW
+from sslcore.workbench.train import RAW
 
 workbench = shell.bench()
 current = shell.task(workbench)
@@ -97,9 +97,9 @@ def wish(bench: Workbench, task: Task) -> None:
     off = obstacle is not None
     if button.button("Start", type="primary", key="start", width="stretch", disabled=off):
         start(bench, tasks, name, wanted)
-    if f"run:{bench.project}" in st.session_state or bench.store.runs.list(kind=KIND, status=LIVE):
-        with beside_button:
-            under_way(bench)
+    started = st.session_state.get(f"run:{bench.project}")
+    if started is not None and not off:
+        beside_button.caption(f"Run {started} was started: see below")
 
 
 TITLES = {
@@ -188,29 +188,6 @@ def start(bench: Workbench, tasks: list[str], method: str, wanted: dict[str, Any
         return
     st.session_state[f"run:{bench.project}"] = run_id
     st.toast(f"Run {run_id} is in the queue.")
-
-
-@st.fragment(run_every=2.0)
-def under_way(bench: Workbench) -> None:
-    """What the run that was started here is at, or else one under way; renewed every two seconds."""
-    try:
-        started = st.session_state.get(f"run:{bench.project}")
-        run = None if started is None else bench.train.run(started)
-    except LabelloomError:
-        run = None
-    if run is None or not run.live:
-        live = bench.store.runs.list(kind=KIND, status=LIVE)
-        first = min(live, key=lambda other: (other.status != "running", other.id), default=None)
-        run = run if first is None else bench.train.run(first.id)
-    if run is None:
-        return
-    words = {
-        "queued": "is in the queue: see below",
-        "running": f"is running, {percent(run.share, 0)}: see below",
-        "done": "is done: see below",
-        "cancelled": "was cancelled",
-    }
-    st.caption(f"Run {run.id} {words.get(run.status, f'{run.status}: see below')}")
 
 
 @st.fragment
