@@ -25,7 +25,7 @@ from sslcore.shapes import UNLABELLED, BoolArray, FloatArray, IntArray
 from sslcore.store import Event, Task
 from sslcore.store.facts import Verb
 from sslcore.store.fold import SOURCE_CODE
-from sslcore.workbench import kinds
+from sslcore.workbench import figures, kinds
 from sslcore.workbench.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def current(bench: Workbench, task: Task) -> Snapshot:
 
 def by_people(snapshot: Snapshot) -> BoolArray:
     """Rows whose label a person gave one by one, or that came with the data."""
-    source_N = snapshot.state.source_N
-    return (source_N == SOURCE_CODE["human"]) | (source_N == SOURCE_CODE["imported"])
+    return figures.by_people(snapshot.state)
 
 
 def suggested_N(snapshot: Snapshot) -> IntArray:

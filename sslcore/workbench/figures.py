@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 ENOUGH_AUDIT = 20
 """Audit items from which on figures come from the audit split; below, they are called rough."""
-_BY_PEOPLE = (SOURCE_CODE["human"], SOURCE_CODE["imported"])
+
+
+def by_people(state: TaskState) -> BoolArray:
+    """Rows whose label a person gave one by one, or that came with the data."""
+    return (state.source_N == SOURCE_CODE["human"]) | (state.source_N == SOURCE_CODE["imported"])
 
 
 def echoes(state: TaskState) -> BoolArray:
@@ -39,7 +43,7 @@ def left_out_of(state: TaskState, result: InstantResult) -> tuple[IntArray, Floa
     Labels without another of their class are not among them: no model could have named it.
     """
     row_L = result.labelled_row_L
-    held_L = result.evidence_L & np.isin(state.source_N[row_L], _BY_PEOPLE)
+    held_L = result.evidence_L & by_people(state)[row_L]
     return row_L[held_L], result.out_of_fold_proba_LC[held_L]
 
 
@@ -167,7 +171,7 @@ def _joined(
     if len(row_J) >= ENOUGH_AUDIT or left_out is None:
         return row_J, said_J, "audit"
     row_L, said_L = left_out
-    by_people_L = np.isin(state.source_N[row_L], _BY_PEOPLE)
+    by_people_L = by_people(state)[row_L]
     if by_people_L.sum() < 2:  # of one label there is nothing to leave it out of
         return row_J, said_J, "audit"
     joined_J = np.concatenate([said_L[by_people_L], said_J])
