@@ -13,7 +13,7 @@ from sslcore.workbench import Workbench
 
 ORDERS = {
     "auto": ("Automatic", "covers the set first, then asks what the machine is unsure of"),
-    "uncertain": ("Uncertain", "what the two best classes are closest on"),
+    "uncertain": ("Uncertain", "what the machine is least sure of"),
     "diverse": ("Diverse", "one typical item from each region that has no label yet"),
     "random": ("Random", "drawn at random"),
 }

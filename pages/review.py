@@ -18,7 +18,7 @@ from sslcore.quality.thresholds import Acceptance
 from sslcore.shapes import FloatArray
 from sslcore.store.facts import Verb
 from sslcore.workbench import bulk
-from sslcore.workbench.review import SHOWS, SORTS, Listing, ReviewFilter, evidence, means
+from sslcore.workbench.review import SHOWS, Listing, ReviewFilter, evidence, means, sorts
 
 SIZES = (24, 60, 120)
 MOST_CLASS_ROWS = 200
@@ -272,15 +272,18 @@ def filters() -> tuple[ReviewFilter, str]:
         show = st.selectbox(
             "Show", list(SHOWS), format_func=lambda s: SHOWS[s], key=f"show:{place}", width=195
         )
-        chosen = st.selectbox(
-            "Class",
-            range(-1, len(task.classes)),
-            format_func=lambda c: "All classes" if c < 0 else task.classes[c].name,
-            key=f"class:{place}",
-            width=145,
-        )
+        chosen = -1
+        if not number:
+            chosen = st.selectbox(
+                "Class",
+                range(-1, len(task.classes)),
+                format_func=lambda c: "All classes" if c < 0 else task.classes[c].name,
+                key=f"class:{place}",
+                width=145,
+            )
+        titles = sorts(task.kind)
         sort = st.selectbox(
-            "Order", list(SORTS), format_func=lambda s: SORTS[s], key=f"sort:{place}", width=220
+            "Order", list(titles), format_func=lambda s: titles[s], key=f"sort:{place}", width=220
         )
         low, high = 0.0, 1.0
         if not number:

@@ -610,14 +610,18 @@ def _status_text(held: dict[str, Any]) -> str:
 
 def _also_lines(audit: dict[str, Any]) -> list[str]:
     """The further figures of a task: balanced accuracy, F1, errors."""
+    from sslcore.quality.intervals import alike
     from sslcore.task_metrics import SHARES, TITLES
 
     lines = []
     for name, held in audit.get("also", {}).items():
-        write = _percent if name in SHARES else "{:.3g}".format
+        value, low, high = held["value"], held["low"], held["high"]
+        if name in SHARES:
+            told = [_percent(share) for share in (value, low, high)]
+        else:
+            told = ["–", *alike(low, high)] if value is None else alike(value, low, high)
         rough = "" if audit["source"] == "audit" else ", rough"
-        span = f"{write(held['low'])} to {write(held['high'])}{rough}"
-        lines.append(f"    {TITLES[name].lower()} {write(held['value'])} ({span})")
+        lines.append(f"    {TITLES[name].lower()} {told[0]} ({told[1]} to {told[2]}{rough})")
     return lines
 
 

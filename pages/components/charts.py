@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pages.components.words import percent
 from sslcore.metrics import Report
-from sslcore.quality.intervals import Interval
+from sslcore.quality.intervals import Interval, alike
 from sslcore.shapes import FloatArray
 from sslcore.task_metrics import SHARES, TITLES
 from sslcore.workbench.compare import ModelReport, RunPoint
@@ -240,13 +240,14 @@ def told_as(name: str, interval: Interval | None) -> str:
     """A figure by its name: shares as percentages, others as numbers; a dash where there is none.
 
     >>> told_as("mae", Interval(0.5, 0.4, 0.61)), told_as("micro_f1", None)
-    ('0.5 (0.4 to 0.61)', '–')
+    ('0.500 (0.400 to 0.610)', '–')
     """
     if interval is None or interval.value != interval.value:
         return "–"
     if name in SHARES:
         return told(interval)
-    return f"{interval.value:.3g} ({interval.low:.3g} to {interval.high:.3g})"
+    value, low, high = alike(interval.value, interval.low, interval.high)
+    return f"{value} ({low} to {high})"
 
 
 def short(text: str, most: int = 34) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from sslcore.quality.intervals import alike
 from sslcore.workbench import Figure
 
 
@@ -60,7 +61,8 @@ def figure(held: Figure) -> tuple[str, str]:
     if held.accuracy is None and "mae" in held.also:
         return _number(held)
     if held.accuracy is None:
-        return "–", "no estimate yet: label a few items"
+        what = "answer audit questions" if held.wants == "audit" else "label a few items"
+        return "–", f"no estimate yet: {what}"
     low, high = percent(held.accuracy.low, 0), percent(held.accuracy.high, 0)
     if held.rough:
         return f"{low[:-2]} to {high}", f"rough: from {plural(held.size, 'label')} left out in turn"
@@ -70,10 +72,11 @@ def figure(held: Figure) -> tuple[str, str]:
 def _number(held: Figure) -> tuple[str, str]:
     """The typical error of a task of numbers."""
     error = held.also["mae"]
-    span = f"{error.low:.2g} to {error.high:.2g}"
+    value, low, high = alike(error.value, error.low, error.high, digits=2)
+    span = f"{low} to {high}"
     if held.rough:
         return f"± {span}", f"rough: from {plural(held.size, 'label')} left out in turn"
-    return f"± {error.value:.2g}", f"{span}, from {plural(held.size, 'audit answer')}"
+    return f"± {value}", f"{span}, from {plural(held.size, 'audit answer')}"
 
 
 def plain(text: object) -> str:

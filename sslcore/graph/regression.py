@@ -3,7 +3,8 @@
 ``f(x) = Σ_i A_xi y_i / Σ_i A_xi`` with ``A = (I − αS)⁻¹`` (Zhou et al. 2004 spread classes so; with the
 division it is Nadaraya-Watson with that kernel). It serves any number of columns y at once: one yes-or-no
 column a class, or one of numbers. Kept as sums over labelled rows, so a new label is one solve and a rank-one
-update; what is said of a labelled row leaves out the block its own label was solved in.
+update; what is said of a labelled row leaves out the block its own label was solved in, and all rows of its
+group (near-duplicates) are in that block.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
+from sslcore.graph.groups import together
 from sslcore.graph.solve import diffuse
 from sslcore.shapes import FloatArray, IntArray
 
@@ -71,38 +73,55 @@ class Smoother:
         self._solve = partial(diffuse, graph, alpha=alpha, tolerance=1e-3)
         self._value_of: dict[int, FloatArray] = {}
         self._block_of: dict[int, int] = {}
+        self._beside: dict[int, tuple[int, ...]] = {}  # labelled rows of its group, where it is not alone
         self._own: dict[int, FloatArray] = {}  # what a row gets from its own block: values, then mass
         self._sum_NE = np.zeros((graph.shape[0], 0), np.float32)
         self._next = 0
         self._changes = 0
 
-    def update(self, row_L: IntArray, value_LC: FloatArray) -> Spread:
+    def update(self, row_L: IntArray, value_LC: FloatArray, group_L: IntArray | None = None) -> Spread:
         """The sums for these values, solving only what changed since the last call.
 
         Args:
             row_L: Labelled rows, each once.
             value_LC: Their values, one column for each thing that is spread.
+            group_L: Rows of one group are left out together.
         """
         value_LE = np.concatenate([value_LC, np.ones((len(row_L), 1))], axis=1).astype(np.float32)
         if self._sum_NE.shape[1] != value_LE.shape[1]:
             self._forget(value_LE.shape[1])
         wanted = dict(zip(row_L.tolist(), value_LE))
-        gone = [
+        beside = {
+            row: tuple(rows)
+            for held_GM in together(group_L)
+            for rows in row_L[held_GM].tolist()
+            for row in rows
+        }
+        stale = [
             row
             for row, held_E in self._value_of.items()
-            if row not in wanted or not np.array_equal(held_E, wanted[row])
-        ]
+            if row not in wanted
+            or self._beside.get(row) != beside.get(row)
+            or not np.array_equal(held_E, wanted[row])
+        ]  # with one of a group all of it is solved anew: it shares a block
+        gone = list(dict.fromkeys(other for row in stale for other in self._beside.get(row, (row,))))
         if len(gone) > _SINGLY or 2 * len(gone) > len(self._value_of) or self._changes > 500:
             self._forget(value_LE.shape[1])
             gone = []
-        fresh = [row for row in wanted if row not in self._value_of or row in set(gone)]
         self._singly(gone, sign=-1, value_of=dict(self._value_of))
+        self._beside = beside
+        fresh = [row for row in wanted if row not in self._value_of]
         blocks = int(np.clip(_COLUMNS // value_LE.shape[1], 2, _FOLDS))
         if len(fresh) <= max(_SINGLY, blocks * value_LE.shape[1] // 4):
-            self._singly(fresh, sign=1, value_of=wanted)
-        else:
-            for block in range(blocks):  # dealt in turn, in the order of the rows
-                self._in_block(fresh[block::blocks], wanted)
+            alone = [row for row in fresh if row not in beside]
+            self._singly(alone, sign=1, value_of=wanted)
+            for rows in dict.fromkeys(beside[row] for row in fresh if row in beside):
+                self._in_block(list(rows), wanted)
+        else:  # dealt in turn, in the order of the rows
+            parts = list(dict.fromkeys(beside.get(row, (row,)) for row in fresh))
+            for block in range(blocks):
+                if dealt := [row for rows in parts[block::blocks] for row in rows]:
+                    self._in_block(dealt, wanted)
         own_LE = np.stack([self._own[row] for row in row_L.tolist()]) if len(row_L) else value_LE
         left_LE = self._sum_NE[row_L] - own_LE
         return Spread(
@@ -114,7 +133,7 @@ class Smoother:
 
     def _forget(self, columns: int) -> None:
         self._sum_NE = np.zeros((self.graph.shape[0], columns), np.float32)
-        for held in (self._value_of, self._block_of, self._own):
+        for held in (self._value_of, self._block_of, self._own, self._beside):
             held.clear()
         self._changes = 0
 

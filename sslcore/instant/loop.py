@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from sslcore.errors import DataError
+from sslcore.graph.groups import labelled_groups
 from sslcore.instant import INSTANT
 from sslcore.instant.linear import LinearHead
 from sslcore.instant.model import Guess, Known
@@ -235,9 +236,7 @@ class InstantLoop:
         place_C = np.full(self.classes, -1)
         place_C[self._order] = np.arange(len(self._order))
         group_N = self.views[0].group_N if groups is None else self._per_item("groups", groups)
-        group_L = None if group_N is None else group_N[row_L]
-        if group_L is not None and len(np.unique(group_L)) == len(row_L):
-            group_L = None  # nobody has a labelled twin
+        group_L = labelled_groups(group_N, row_L)
         turn_L = self._turns(taught_N, row_L)
         return Known(row_L, place_C[taught_N[row_L]], len(self._order), group_L, turn_L, echo_L)
 

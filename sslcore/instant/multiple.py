@@ -20,6 +20,7 @@ from functools import cached_property
 import numpy as np
 
 from sslcore.errors import DataError
+from sslcore.graph.groups import labelled_groups
 from sslcore.graph.regression import Smoother
 from sslcore.instant.sigmoid import expit, left_out_logits, logit, sigmoid_regression
 from sslcore.instant.view import View, check_views
@@ -182,11 +183,12 @@ class MultipleLoop:
         started = time.perf_counter()
         row_L, answer_LC = self._answers(answers)
         row_R, target_RC, known_RC = self._with_rejected(row_L, answer_LC, rejected)
-        opinions = self._opinions(row_R, target_RC, known_RC)
+        group_N = self.views[0].group_N
+        opinions = self._opinions(row_R, target_RC, known_RC, labelled_groups(group_N, row_R))
         at_L = np.searchsorted(row_R, row_L)
         for opinion in opinions:
             opinion.left_out_LC = opinion.left_out_LC[at_L]
-        judged_LC = _judged(answer_LC)
+        judged_LC = _judged(answer_LC, labelled_groups(group_N, row_L))
         if echo_N is not None:
             judged_LC &= ~echo_N[row_L][:, None]
         rate_C = (answer_LC.sum(axis=0) + 1.0) / (len(row_L) + 2.0)
@@ -254,14 +256,16 @@ class MultipleLoop:
         order_R = np.argsort(row_R)
         return row_R[order_R], target_RC[order_R], known_RC[order_R]
 
-    def _opinions(self, row_R: IntArray, target_RC: BoolArray, known_RC: BoolArray) -> list[_Opinion]:
+    def _opinions(
+        self, row_R: IntArray, target_RC: BoolArray, known_RC: BoolArray, group_R: IntArray | None
+    ) -> list[_Opinion]:
         found: list[_Opinion] = []
         if not len(row_R):
             return found
         n = int(known_RC.all(axis=1).sum())
         rate_C = (target_RC.sum(axis=0) + 1.0) / (known_RC.sum(axis=0) + 2.0)
         for view in self.views:
-            solved, left_out_RC = self._head(view, row_R, target_RC, known_RC)
+            solved, left_out_RC = self._head(view, row_R, target_RC, known_RC, group_R)
             trust = 0.5 * n / (n + 20.0)  # a head on few labels errs more than it admits
             logits_NC = view.head_ND @ solved[0] + solved[1]
             found.append(
@@ -273,7 +277,7 @@ class MultipleLoop:
             if smoother is None or smoother.graph is not view.broad:
                 smoother = self._smoothers[view.name] = Smoother(view.broad, alpha=_ALPHA)
             value_RC = np.where(known_RC, target_RC, rate_C)
-            spread = smoother.update(row_R, value_RC)
+            spread = smoother.update(row_R, value_RC, group_R)
             found.append(
                 _Opinion(
                     f"graph on {view.name}",
@@ -286,7 +290,12 @@ class MultipleLoop:
         return found
 
     def _head(
-        self, view: View, row_R: IntArray, target_RC: BoolArray, known_RC: BoolArray
+        self,
+        view: View,
+        row_R: IntArray,
+        target_RC: BoolArray,
+        known_RC: BoolArray,
+        group_R: IntArray | None,
     ) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
         feature_RD = view.head_ND[row_R]
         least = int(np.minimum(target_RC.sum(axis=0), (~target_RC).sum(axis=0)).max(initial=0))
@@ -296,14 +305,16 @@ class MultipleLoop:
             strengths = _STRENGTHS[:1]
         elif len(row_R) >= 1.25 * self._asked_at.get(view.name, 0):
             strengths, self._asked_at[view.name] = _STRENGTHS, len(row_R)
-        judged_RC = _judged(target_RC) & known_RC
+        judged_RC = _judged(target_RC, group_R) & known_RC
         best: tuple[tuple[FloatArray, FloatArray], FloatArray] | None = None
         value_R = np.zeros(len(row_R))
         for strength in strengths:
             start = self._start.get(view.name)
             solved = sigmoid_regression(feature_RD, target_RC, known_RC, strength=strength, start=start)
             self._start[view.name] = solved
-            left_RC = left_out_logits(feature_RD, target_RC, known_RC, solved, strength=strength)
+            left_RC = left_out_logits(
+                feature_RD, target_RC, known_RC, solved, strength=strength, group_L=group_R
+            )
             rival_R = (_log_likelihood(left_RC, target_RC) * judged_RC).sum(axis=1)
             gain_R = rival_R - value_R
             # among some dozen labels the best of three is luck: the plain choice stays unless clearly worse
@@ -330,10 +341,21 @@ def _within(share_NC: FloatArray) -> FloatArray:
     return np.clip(share_NC, 1e-4, 1.0 - 1e-4)
 
 
-def _judged(answer_LC: BoolArray) -> BoolArray:
-    """Answers whose left-out prediction means something: another row gave the same answer."""
-    yes_C = answer_LC.sum(axis=0)
-    no_C = len(answer_LC) - yes_C
+def _judged(answer_LC: BoolArray, group_L: IntArray | None = None) -> BoolArray:
+    """Answers whose left-out prediction means something: another row, of another group, gave the same answer.
+
+    >>> _judged(np.array([[True], [True], [False], [False]])).ravel().tolist()
+    [True, True, True, True]
+    >>> _judged(np.array([[True], [True], [False], [False]]), np.array([1, 1, 2, 3])).ravel().tolist()
+    [False, False, True, True]
+    """
+    yes_GC, no_GC = answer_LC, ~answer_LC
+    if group_L is not None:
+        place_L = np.unique(group_L, return_inverse=True)[1]
+        yes_GC, no_GC = (np.zeros((place_L.max() + 1, answer_LC.shape[1]), dtype=bool) for _ in range(2))
+        np.logical_or.at(yes_GC, place_L, answer_LC)
+        np.logical_or.at(no_GC, place_L, ~answer_LC)
+    yes_C, no_C = yes_GC.sum(axis=0), no_GC.sum(axis=0)
     two_sided_C = (yes_C >= 1) & (no_C >= 1)
     return np.where(answer_LC, yes_C >= 2, no_C >= 2) & two_sided_C
 

@@ -2,10 +2,11 @@
 
 Three opinions a view, each with exact left-out answers: ridge regression on the head's features (hat
 matrix), kernel ridge on landmarks (a Gaussian kernel, likewise), and values spread over the neighbour graph
-(``graph/regression.py``). Their non-negative blend minimises the left-out squared error, drawn towards equal
-parts (stacking, Breiman 1996). The interval is normalised split conformal (Papadopoulos et al. 2002;
-Lei et al. 2018): ``f(x) ± q s(x)`` with q from the audit split, or from left-out residuals while that is
-small, and s a fit of how far residuals reach where opinions differ and labels are far.
+(``graph/regression.py``). Near-duplicates are left out together. A non-negative blend minimises the left-out
+squared error, drawn towards equal parts (stacking, Breiman 1996). The interval is normalised split conformal
+(Papadopoulos et al. 2002; Lei et al. 2018): ``f(x) ± q s(x)`` with q from the audit split, or from left-out
+residuals while that is small, and s a fit of how far residuals reach where opinions differ and labels are
+far.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sslcore.errors import DataError
+from sslcore.graph.groups import labelled_groups, together
 from sslcore.graph.regression import Smoother
 from sslcore.instant.view import View
 from sslcore.shapes import FloatArray, IntArray
@@ -134,11 +136,12 @@ class NumericLoop:
         if not len(row_L):
             nothing_N = np.full(items, np.nan)
             return self._result(row_L, value_L, nothing_N, nothing_N, [], started, coverage, None)
-        opinions = self._opinions(row_L, value_L)
-        weight_M, mean, mean_left_L = _stack(opinions, value_L)
+        group_L = labelled_groups(self.views[0].group_N, row_L)
+        opinions = self._opinions(row_L, value_L, group_L)
+        weight_M, mean, mean_left_L = _stack(opinions, value_L, group_L)
         all_N = mean + sum(w * (held.all_N - mean) for w, held in zip(weight_M, opinions))
         left_L = mean_left_L + sum(w * (held.left_L - mean_left_L) for w, held in zip(weight_M, opinions))
-        spread_N, spread_L = self._spread(opinions, value_L - left_L, row_L)
+        spread_N, spread_L = self._spread(opinions, value_L - left_L, row_L, group_L)
         held_rows = np.array(sorted(audit or {}), dtype=np.int64)
         quantile, source = math.inf, "none"
         if audit and len(held_rows) >= ENOUGH_AUDIT:
@@ -166,20 +169,20 @@ class NumericLoop:
             )
         return row_L, value_L
 
-    def _opinions(self, row_L: IntArray, value_L: FloatArray) -> list[_Opinion]:
+    def _opinions(self, row_L: IntArray, value_L: FloatArray, group_L: IntArray | None) -> list[_Opinion]:
         found: list[_Opinion] = []
         for view in self.views:
-            all_N, left_L = _ridge(view.head_ND, view.head_ND[row_L], value_L)
+            all_N, left_L = _ridge(view.head_ND, view.head_ND[row_L], value_L, group_L)
             found.append(_Opinion(f"ridge on {view.name}", "ridge", all_N, left_L))
             if len(row_L) >= 5 and len(view) * min(len(row_L), _LANDMARKS) <= _KERNEL_ENTRIES:
-                all_N, left_L = _kernel(view.head_ND, row_L, value_L)
+                all_N, left_L = _kernel(view.head_ND, row_L, value_L, group_L)
                 found.append(_Opinion(f"kernel on {view.name}", "kernel", all_N, left_L))
             if view.knn is None or view.knn.k == 0:
                 continue
             smoother = self._smoothers.get(view.name)
             if smoother is None or smoother.graph is not view.broad:
                 smoother = self._smoothers[view.name] = Smoother(view.broad, alpha=_ALPHA)
-            spread = smoother.update(row_L, value_L[:, None])
+            spread = smoother.update(row_L, value_L[:, None], group_L)
             prior_1 = np.array([value_L.mean()])
             found.append(
                 _Opinion(
@@ -192,7 +195,11 @@ class NumericLoop:
         return found
 
     def _spread(
-        self, opinions: Sequence[_Opinion], residual_L: FloatArray, row_L: IntArray
+        self,
+        opinions: Sequence[_Opinion],
+        residual_L: FloatArray,
+        row_L: IntArray,
+        group_L: IntArray | None,
     ) -> tuple[FloatArray, FloatArray]:
         """How far residuals reach, for all items and for labelled ones left out: positive numbers.
 
@@ -202,7 +209,7 @@ class NumericLoop:
         scale = float(np.abs(residual_L).mean()) + 1e-9 * (float(np.abs(residual_L).max(initial=0)) + 1)
         scale = max(scale, 1e-12)
         view = self.views[0]
-        near_N, near_L = _nearness(view.head_ND, row_L)
+        near_N, near_L = _nearness(view.head_ND, row_L, group_L)
         all_NF = np.stack([_differ([held.all_N for held in opinions], scale), 1.0 - near_N], axis=1)
         left_LF = np.stack([_differ([held.left_L for held in opinions], scale), 1.0 - near_L], axis=1)
         centre_F = left_LF.mean(axis=0)
@@ -277,20 +284,33 @@ def conformal_quantile(score_A: FloatArray, coverage: float) -> float:
 
 
 def _ridge(
-    feature_ND: FloatArray, feature_LD: FloatArray, value_L: FloatArray
+    feature_ND: FloatArray,
+    feature_LD: FloatArray,
+    value_L: FloatArray,
+    group_L: IntArray | None,
+    *,
+    strengths: Sequence[float] = _STRENGTHS,
 ) -> tuple[FloatArray, FloatArray]:
-    """Ridge regression with the strength of least left-out squared error; left-out answers are exact."""
-    n = len(value_L)
+    """Ridge regression with the strength of least left-out squared error; left-out answers are exact.
+
+    Rows of a group leave together: ``(I − H_gg)⁻¹ r_g``.
+    """
+    n, groups = len(value_L), together(group_L)
     centre_D, mean = feature_LD.mean(axis=0, dtype=np.float64), float(value_L.mean())
     x_LD = np.asarray(feature_LD, np.float64) - centre_D
     left_LR, size_R, right_RD = np.linalg.svd(x_LD, full_matrices=False)
     told_R = left_LR.T @ (value_L - mean)
     best, best_error = None, math.inf
     scale = float((size_R**2).mean()) + 1e-12
-    for strength in _STRENGTHS:
+    for strength in strengths:
         shrink_R = size_R**2 / (size_R**2 + strength * scale)
         hat_L = np.minimum((left_LR**2) @ shrink_R + 1.0 / n, 1.0 - 1e-9)
-        residual_L = (value_L - mean - left_LR @ (shrink_R * told_R)) / (1.0 - hat_L)
+        inside_L = value_L - mean - left_LR @ (shrink_R * told_R)
+        residual_L = inside_L / (1.0 - hat_L)
+        for row_GM in groups:
+            hat_GMM = (left_LR[row_GM] * shrink_R) @ left_LR[row_GM].transpose(0, 2, 1) + 1.0 / n
+            rest_GMM = (1.0 + 1e-9) * np.eye(row_GM.shape[1]) - hat_GMM
+            residual_L[row_GM] = np.linalg.solve(rest_GMM, inside_L[row_GM][:, :, None])[:, :, 0]
         error = float((residual_L**2).mean())
         if error < best_error:
             best, best_error = (shrink_R, residual_L), error
@@ -301,7 +321,9 @@ def _ridge(
     return all_N, (value_L - residual_L if n > 1 else np.full(n, mean))
 
 
-def _kernel(feature_ND: FloatArray, row_L: IntArray, value_L: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _kernel(
+    feature_ND: FloatArray, row_L: IntArray, value_L: FloatArray, group_L: IntArray | None
+) -> tuple[FloatArray, FloatArray]:
     """Ridge regression on Gaussian kernels around landmarks, the width chosen by left-out error."""
     at = np.unique(np.linspace(0, len(row_L) - 1, min(len(row_L), _LANDMARKS)).astype(int))
     landmark_MD = feature_ND[row_L[at]]
@@ -315,7 +337,7 @@ def _kernel(feature_ND: FloatArray, row_L: IntArray, value_L: FloatArray) -> tup
         kept_M = size_M > 1e-6 * size_M.max()
         whiten_MK = (basis_MM[:, kept_M] / np.sqrt(size_M[kept_M])).astype(np.float32)
         kernel_NK = kernel_NM @ whiten_MK
-        all_N, left_L = _ridge(kernel_NK, kernel_NK[row_L], value_L)
+        all_N, left_L = _ridge(kernel_NK, kernel_NK[row_L], value_L, group_L)
         error = float(((left_L - value_L) ** 2).mean())
         if error < best_error:
             best, best_error = (all_N, left_L), error
@@ -323,13 +345,15 @@ def _kernel(feature_ND: FloatArray, row_L: IntArray, value_L: FloatArray) -> tup
     return best
 
 
-def _stack(opinions: Sequence[_Opinion], value_L: FloatArray) -> tuple[FloatArray, float, FloatArray]:
+def _stack(
+    opinions: Sequence[_Opinion], value_L: FloatArray, group_L: IntArray | None
+) -> tuple[FloatArray, float, FloatArray]:
     """Non-negative weights of least left-out squared error; what they leave goes to the mean."""
     from scipy.optimize import nnls
 
     n, count = len(value_L), len(opinions)
     mean = float(value_L.mean())
-    mean_left_L = (value_L.sum() - value_L) / (n - 1) if n > 1 else np.full(n, mean)
+    mean_left_L = _mean_without(value_L, group_L)
     x_LM = np.stack([held.left_L - mean_left_L for held in opinions], axis=1)
     # in units of what is left unexplained: where one opinion is nearly right, few labels are enough for it
     least = min(float(np.sqrt(((held.left_L - value_L) ** 2).mean())) for held in opinions)
@@ -350,6 +374,20 @@ def _stack(opinions: Sequence[_Opinion], value_L: FloatArray) -> tuple[FloatArra
     return weight_M, mean, mean_left_L
 
 
+def _mean_without(value_L: FloatArray, group_L: IntArray | None) -> FloatArray:
+    """The mean of the other groups' values; of all where there is no other.
+
+    >>> value_L = np.array([1.0, 2.0, 6.0])
+    >>> _mean_without(value_L, None), _mean_without(value_L, np.array([3, 5, 3]))
+    (array([4. , 3.5, 1.5]), array([2. , 3.5, 2. ]))
+    """
+    n = len(value_L)
+    group_L = np.arange(n) if group_L is None else np.unique(group_L, return_inverse=True)[1]
+    size_L = np.bincount(group_L)[group_L]
+    rest_L = value_L.sum() - np.bincount(group_L, weights=value_L)[group_L]
+    return np.where(size_L < n, rest_L / np.maximum(n - size_L, 1), value_L.mean())
+
+
 def _differ(value_MN: Sequence[FloatArray], scale: float) -> FloatArray:
     """``log`` of how far the opinions are apart, in units of the usual residual."""
     if len(value_MN) < 2:
@@ -357,12 +395,16 @@ def _differ(value_MN: Sequence[FloatArray], scale: float) -> FloatArray:
     return np.asarray(np.log(np.std(np.stack(value_MN), axis=0) / scale + 0.05))
 
 
-def _nearness(feature_ND: FloatArray, row_L: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Cosine to the nearest labelled row, of all items and of labelled rows to another one."""
-    at_M = row_L[:: max(1, len(row_L) // _LANDMARKS)]
+def _nearness(
+    feature_ND: FloatArray, row_L: IntArray, group_L: IntArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Cosine to the nearest labelled row, of all items and of labelled rows to one of another group."""
+    group_L = row_L if group_L is None else group_L
+    step = max(1, len(row_L) // _LANDMARKS)
+    at_M = row_L[::step]
     near_N = np.full(len(feature_ND), -1.0)
     cosine_LM = feature_ND[row_L] @ feature_ND[at_M].T
-    cosine_LM[row_L[:, None] == at_M[None, :]] = -1.0
+    cosine_LM[group_L[:, None] == group_L[None, ::step]] = -1.0
     for start in range(0, len(feature_ND), 16_384):
         part = slice(start, start + 16_384)
         near_N[part] = (feature_ND[part] @ feature_ND[at_M].T).max(axis=1)

@@ -3,15 +3,18 @@
 For class c: ``C Σ_i m_ic log(1 + exp(−s_ic x_i·w_c)) + ½‖w_c‖²``, scikit-learn's objective; all classes
 are solved in one L-BFGS run. What a row's class would be without the row's own answer is the approximate
 leave-one-out of Rad & Maleki 2020: one Newton step away from the solution, ``z_i − h_i/(1 − h_i) · g_i/k_i``
-with leverage ``h_i = k_i x_iᵀ H⁻¹ x_i``; exact for ridge, and no fold is fitted anew.
+with leverage ``h_i = k_i x_iᵀ H⁻¹ x_i``; exact for ridge, and no fold is fitted anew. Rows of a group leave
+together by the same step: ``z_g + (I − R_g K_g)⁻¹ R_g (p_g − y_g)`` with ``R_g = X_g H⁻¹ X_gᵀ``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from sslcore.shapes import BoolArray, FloatArray
+from sslcore.graph.groups import together
+from sslcore.shapes import BoolArray, FloatArray, IntArray
 
+_MOST_LEVERAGE = 0.95
 _HESSIAN_ROWS = 2000  # rows a curvature is measured on: leverages of more rows are small anyhow
 
 
@@ -104,6 +107,7 @@ def left_out_logits(
     solved: tuple[FloatArray, FloatArray],
     *,
     strength: float,
+    group_L: IntArray | None = None,
 ) -> FloatArray:
     """What each regression says of each row without that row's own answer, as logits.
 
@@ -113,6 +117,7 @@ def left_out_logits(
         known_LC: See there; an unknown answer took no part, and its logit stays as it is.
         solved: What :func:`sigmoid_regression` gave.
         strength: What it was given.
+        group_L: Rows of one group are left out together.
 
     >>> feature_LD = np.array([[-1.0], [-1.1], [1.0], [1.1]])
     >>> truth_L1, known_L1 = feature_LD > 0, np.ones((4, 1), bool)
@@ -130,15 +135,32 @@ def left_out_logits(
     curve_LC = np.maximum(proba_LC * (1.0 - proba_LC), 1e-4)
     step = max(1, int(np.ceil(rows * target_LC.shape[1] / (20 * _HESSIAN_ROWS))))
     ridge_EE = np.diag(np.append(np.full(dims, 1.0 / strength, np.float32), np.float32(1e-4)))
-    out_LC = logits_LC.copy()
+    out_LC, groups = logits_LC.copy(), together(group_L)
     for c in range(target_LC.shape[1]):
         weighted_LE = design_LE[::step] * (curve_LC[::step, c] * known_LC[::step, c])[:, None]
         hessian_EE = step * (design_LE[::step].T @ weighted_LE) + ridge_EE
-        reach_L = np.einsum("le,le->l", design_LE @ np.linalg.inv(hessian_EE), design_LE)
-        leverage_L = np.minimum(curve_LC[:, c] * reach_L, 0.95)
-        pull_L = (proba_LC[:, c] - target_LC[:, c]) * reach_L / (1.0 - leverage_L)
+        towards_LE = design_LE @ np.linalg.inv(hessian_EE)
+        reach_L = np.einsum("le,le->l", towards_LE, design_LE)
+        leverage_L = np.minimum(curve_LC[:, c] * reach_L, _MOST_LEVERAGE)
+        error_L = np.where(known_LC[:, c], proba_LC[:, c] - target_LC[:, c], 0.0)
+        pull_L = error_L * reach_L / (1.0 - leverage_L)
+        for row_GM in groups:
+            reach_GMM = towards_LE[row_GM] @ design_LE[row_GM].transpose(0, 2, 1)
+            pull_L[row_GM] = _pull_of_groups(
+                reach_GMM, np.where(known_LC[row_GM, c], curve_LC[row_GM, c], 1e-6), error_L[row_GM]
+            )
         out_LC[:, c] += np.where(known_LC[:, c], pull_L, 0.0)
     return out_LC
+
+
+def _pull_of_groups(reach_GMM: FloatArray, curve_GM: FloatArray, error_GM: FloatArray) -> FloatArray:
+    """``(I − R K)⁻¹ R e`` of every group, no leverage beyond what a single row may have."""
+    root_GM = np.sqrt(curve_GM)
+    inner_GMM = root_GM[:, :, None] * (reach_GMM + reach_GMM.transpose(0, 2, 1)) / 2 * root_GM[:, None, :]
+    size_GM, basis_GMM = np.linalg.eigh(inner_GMM)
+    size_GM = np.clip(size_GM, 0.0, _MOST_LEVERAGE)
+    told_GM = np.einsum("gim,gi->gm", basis_GMM, error_GM / root_GM)
+    return np.asarray(np.einsum("gim,gm->gi", basis_GMM, size_GM / (1.0 - size_GM) * told_GM) / root_GM)
 
 
 def _reduced(feature_LD: FloatArray) -> tuple[FloatArray, FloatArray | None]:

@@ -43,6 +43,17 @@ class Interval:
         return {"value": value, "low": self.low, "high": self.high, "level": self.level}
 
 
+def alike(*values: float, digits: int = 3) -> list[str]:
+    """Numbers that are read together, all with the decimals that the largest of them has at ``digits``.
+
+    >>> alike(0.9, 0.456, 12.34), alike(1234.5, 98.7), alike(0.00234, 0.001)
+    (['0.9', '0.5', '12.3'], ['1,234', '99'], ['0.00234', '0.00100'])
+    """
+    most = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    decimals = 0 if most == 0 else max(0, digits - 1 - math.floor(math.log10(most)))
+    return [f"{value:,.{decimals}f}" for value in values]
+
+
 def proportion_interval(successes: float, trials: float, *, level: float = LEVEL) -> Interval:
     """The share ``successes / trials`` with Jeffreys' interval.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sslcore.quality.intervals import alike
 from sslcore.quality.paired import SURE, probability_gain
 from sslcore.shapes import FloatArray
 from sslcore.store import Task
@@ -132,7 +133,8 @@ def _told(kind: str, duel: Duel) -> str:
     if kind == "multiple":
         figures = f"the run's sets have a mean F1 of {duel.run:.0%}, the instant loop's {duel.instant:.0%}"
     else:
-        figures = f"the run is off by {-duel.run:.3g} in the mean, the instant loop by {-duel.instant:.3g}"
+        run, instant = alike(-duel.run, -duel.instant)
+        figures = f"the run is off by {run} in the mean, the instant loop by {instant}"
     rough = "" if duel.size >= ENOUGH_AUDIT else " (rough)"
     return (
         f"On {duel.size} audit items{rough} {figures}. The run is nearer to the answer on {duel.wins} of "

@@ -197,6 +197,11 @@ class Live:
         proba_NC, answer, follows = self._followed(state, adopted, view, result)
         head_NC = None if proba_NC is None else getattr(result, "head_proba_NC", None)
         own = follows.kind == "instant"
+        figure = (
+            _figure(state, proba_NC, result, own)
+            if choice
+            else figure_of(state, answer_report(state, answer, own=own, head=False))
+        )
         self._serial += 1
         key = self._key(state.task)
         self._snapshots[task_id] = Snapshot(
@@ -211,9 +216,7 @@ class Live:
             loop_answer=loop_answer,
             view=view,
             views=() if result is None else tuple(self._loops[task_id][1].views),
-            figure=_figure(state, proba_NC, result, own)
-            if choice
-            else figure_of(state, answer_report(state, answer, own=own, head=False)),
+            figure=replace(figure, wants="audit") if follows.kind == "run" else figure,
             head_figure=_figure(state, head_NC, result, False)
             if choice
             else figure_of(state, answer_report(state, loop_answer, own=True, head=True)),

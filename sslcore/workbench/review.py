@@ -55,6 +55,16 @@ SORTS: dict[Sort, str] = {
 }
 
 
+def sorts(kind: str) -> dict[Sort, str]:
+    """Orders that mean something for a kind of task, with their titles.
+
+    >>> [sorts(kind).get("margin") for kind in ("single", "multiple", "numeric")]
+    ['Closest two classes first', 'Least certain class first', None]
+    """
+    told = SORTS | ({"margin": "Least certain class first"} if kind == "multiple" else {})
+    return {sort: title for sort, title in told.items() if kind != "numeric" or sort != "margin"}
+
+
 @dataclass(frozen=True)
 class ReviewFilter:
     """What to look through, and in which order.

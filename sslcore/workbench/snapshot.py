@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -46,12 +46,15 @@ class Figure:
         source: ``"audit"`` (a random sample that is never trained on) or ``"out-of-fold"`` (rough).
         also: Further figures of the same items by the names of :data:`sslcore.task_metrics.TITLES`, the
             most telling first: F1 of multiple choice, the errors of numbers and ordered classes.
+        wants: What a figure that is not there waits for: ``"labels"``, or ``"audit"`` answers where labels
+            tell nothing, as a followed run has learned them.
     """
 
     accuracy: Interval | None
     size: int
     source: str
     also: Mapping[str, Interval] = field(default_factory=dict)
+    wants: Literal["labels", "audit"] = "labels"
 
     @property
     def rough(self) -> bool:
@@ -63,7 +66,8 @@ class Figure:
         nothing = {"value": None, "low": None, "high": None, "level": 0.9}
         interval = self.accuracy.as_dict() if self.accuracy is not None else nothing
         also = {name: held.as_dict() for name, held in self.also.items()}
-        return {"size": self.size, "source": self.source, "accuracy": interval, "also": also}
+        told = {"size": self.size, "source": self.source, "wants": self.wants}
+        return told | {"accuracy": interval, "also": also}
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,33 @@ def test_left_out_logits_are_those_of_a_fit_without_the_row():
     )
 
 
+def test_a_group_leaves_the_regression_as_a_whole():
+    point_ND, truth_NC = topics(3, 80)
+    rows = point_ND.astype(np.float32)
+    rows = (rows - rows.mean(0)) / np.linalg.norm(rows - rows.mean(0), axis=1, keepdims=True)
+    rows[40:60], truth_NC[40:60] = rows[20:40] + np.float32(1e-3), truth_NC[20:40]
+    rows[60:70], truth_NC[60:70] = rows[20:30] - np.float32(1e-3), truth_NC[20:30]
+    group_N = np.arange(80)
+    group_N[40:60], group_N[60:70] = group_N[20:40], group_N[20:30]
+    known_NC = np.ones_like(truth_NC)
+    known_NC[25, 0] = False
+    solved = sigmoid_regression(rows, truth_NC, known_NC, strength=1.0)
+    singly_NC = left_out_logits(rows, truth_NC, known_NC, solved, strength=1.0)
+    left_NC = left_out_logits(rows, truth_NC, known_NC, solved, strength=1.0, group_L=group_N)
+    exact_NC = np.empty_like(left_NC)
+    for row in range(80):
+        others = group_N != group_N[row]
+        coef_DC, bias_C = sigmoid_regression(rows[others], truth_NC[others], known_NC[others], strength=1.0)
+        exact_NC[row] = rows[row] @ coef_DC + bias_C
+    in_group_N = (group_N >= 20) & (group_N < 40)
+
+    def off(said_NC, where_N):
+        return np.abs(expit(said_NC) - expit(exact_NC))[where_N & known_NC[:, 0]].mean()
+
+    assert off(left_NC, in_group_N) < 0.25 * off(singly_NC, in_group_N)
+    assert np.array_equal(left_NC[~in_group_N], singly_NC[~in_group_N])
+
+
 def test_the_regression_is_scikit_learns():
     point_ND, truth_NC = topics(4, 200)
     coef_DC, bias_C = sigmoid_regression(point_ND[:, :10], truth_NC, np.ones_like(truth_NC), strength=0.5)
@@ -180,6 +207,49 @@ def test_the_smoother_forgets_and_leaves_out():
     alone.update(rows[:20], value_LC[:20])
     singly = alone.update(rows, value_LC)
     assert np.allclose(singly.left_LC[0], without.sum_NC[0], atol=2e-2)
+
+
+def test_a_group_leaves_the_graph_as_a_whole_however_it_came():
+    rng = np.random.default_rng(0)
+    point_ND = rng.normal(size=(160, 6)).astype(np.float32)
+    point_ND[40:60] = point_ND[20:40] + np.float32(0.01)
+    graph = View.of("v", point_ND).broad
+    value_LC = rng.normal(size=(60, 2))
+    group_L = np.arange(60)
+    group_L[40:] = group_L[20:40]
+    rows = np.arange(60)
+
+    def without(row, kept):
+        others = [at for at in kept if group_L[at] != group_L[row]]
+        return Smoother(graph, alpha=0.9).update(rows[others], value_LC[others]).sum_NC[row]
+
+    grown = Smoother(graph, alpha=0.9)
+    some = [*range(24), *range(25, 46)]
+    for kept in map(np.array, (range(22), range(31), range(45), range(46), some, range(53), range(60))):
+        spread = grown.update(rows[kept], value_LC[kept], group_L[kept])
+        for at in (3, 21, len(kept) - 1):
+            assert np.allclose(spread.left_LC[at], without(kept[at], kept), atol=2e-2), (len(kept), at)
+    value_LC[41] += 1.0
+    spread = grown.update(rows, value_LC, group_L)
+    assert np.allclose(spread.left_LC[21], without(21, rows), atol=2e-2)
+    assert np.allclose(spread.left_LC[41], without(41, rows), atol=2e-2)
+    bulk = Smoother(graph, alpha=0.9).update(rows, value_LC, group_L)
+    assert np.allclose(bulk.sum_NC, spread.sum_NC, atol=2e-2)
+
+
+def test_near_duplicates_do_not_vouch_for_each_other():
+    rng = np.random.default_rng(0)
+    point_ND = rng.normal(size=(300, 24)).astype(np.float32)
+    point_ND[150:] = point_ND[:150] + 1e-3 * rng.normal(size=(150, 24)).astype(np.float32)
+    truth_NC = rng.random((300, 3)) < 0.5  # nothing of it can be learned …
+    truth_NC[150:] = truth_NC[:150]  # … but from a twin
+    rows = [*range(40), *range(150, 190)]
+    view = View.of("toy", point_ND)
+    assert view.group_N is not None
+    result = MultipleLoop([view], classes=3).fit(answers(truth_NC, rows))
+    assert ((result.out_of_fold_proba_LC > 0.5) == truth_NC[result.labelled_row_L]).mean() < 0.65
+    twin_N = np.delete(np.arange(300), rows)
+    assert np.abs(result.proba_NC[twin_N] - 0.5).mean() < 0.2  # and what it says of the rest is as unsure
 
 
 def test_the_cut_is_where_expected_f1_is_highest():

@@ -3,11 +3,11 @@ import time
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_digits, make_friedman1
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from sslcore.errors import DataError
-from sslcore.instant.numeric import NumericLoop
+from sslcore.instant.numeric import NumericLoop, _ridge
 from sslcore.instant.tasks import loop_for, uncertainty
 from sslcore.instant.view import View
 from sslcore.task_metrics import multiple_report, numeric_figures
@@ -151,3 +151,42 @@ def test_left_out_errors_of_few_numbers_in_many_dimensions_are_as_large_as_they_
         told.append(np.abs(result.out_of_fold_L - truth_N[:4]).mean())
         true.append(np.abs(result.prediction_N[4:] - truth_N[4:]).mean())
     assert np.mean(told) > 0.75 * np.mean(true)
+
+
+def test_near_duplicates_do_not_vouch_for_each_other():
+    rng = np.random.default_rng(0)
+    point_ND = rng.normal(size=(300, 24))
+    point_ND[150:] = point_ND[:150] + 1e-3 * rng.normal(size=(150, 24))
+    noise_N = rng.normal(size=300)  # nothing of it can be learned but from a twin
+    noise_N[150:] = noise_N[:150]
+    view = View.of("toy", point_ND.astype(np.float32))
+    assert view.group_N is not None
+    rows = [*range(40), *range(150, 190)]
+    result = NumericLoop([view]).fit({row: float(noise_N[row]) for row in rows})
+    once = NumericLoop([view]).fit({row: float(noise_N[row]) for row in range(40)})
+    assert np.corrcoef(result.out_of_fold_L[:40], once.out_of_fold_L)[0, 1] > 0.99
+    off, off_once = (np.abs(held.out_of_fold_L - held.value_L).mean() for held in (result, once))
+    assert off == pytest.approx(off_once, rel=0.05)
+    new_N = ~np.isin(np.arange(300) % 150, rows)
+    wide, wide_once = ((held.high_N - held.low_N)[new_N].mean() for held in (result, once))
+    assert wide == pytest.approx(wide_once, rel=0.2)
+
+
+def test_a_group_leaves_ridge_regression_as_a_whole():
+    rng = np.random.default_rng(0)
+    row_LD = rng.normal(size=(30, 5)).astype(np.float32)
+    row_LD[20:] = row_LD[:10] + 1e-3
+    value_L = row_LD[:, 0] + rng.normal(size=30)
+    group_L = np.concatenate([np.arange(20), np.arange(10)])
+    _, left_L = _ridge(row_LD, row_LD, value_L, group_L, strengths=(0.1,))
+    for row in (0, 15, 25):
+        others = group_L != group_L[row]
+        x_LD = np.concatenate([row_LD[others], row_LD[[row]]]).astype(np.float64)
+        centre_D, scale = row_LD.mean(axis=0, dtype=np.float64), _scale(row_LD)
+        peer = Ridge(alpha=0.1 * scale).fit(x_LD[:-1] - centre_D, value_L[others])
+        assert left_L[row] == pytest.approx(peer.predict(x_LD[-1:] - centre_D)[0], abs=2e-3)
+
+
+def _scale(row_LD):
+    """What the strength of the ridge is in units of: the mean squared singular value."""
+    return float((np.linalg.svd(row_LD - row_LD.mean(axis=0), compute_uv=False) ** 2).mean())

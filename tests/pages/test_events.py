@@ -153,7 +153,7 @@ def test_queue_gives_cards_and_figures(client):
     assert len(ids) == 10
     assert 20 not in ids
     assert answer["progress"]["items"] == 60
-    assert set(answer["progress"]["figure"]) == {"size", "source", "accuracy", "also"}
+    assert set(answer["progress"]["figure"]) == {"size", "source", "wants", "accuracy", "also"}
     again = client.post("/labelloom/queue", json={"task": 1, "n": 0, "refresh": [3, 20]}).json()
     assert [card["item_id"] for card in again["refreshed"]] == [3, 20]
     assert again["refreshed"][0]["label"] == 2

@@ -82,7 +82,7 @@ def test_the_words_follow_the_probability():
         return advised(True, kind, Duel(30, 20, 12, 8, -0.5, -0.75, better))
 
     assert [verdict(better)[0] for better in (0.95, 0.5, 0.05)] == ["adopt", "unclear", "keep"]
-    assert "off by 0.5 in the mean, the instant loop by 0.75" in verdict(0.5)[1]
+    assert "off by 0.500 in the mean, the instant loop by 0.750" in verdict(0.5)[1]
     assert "no clear difference" in verdict(0.5)[1]
     assert verdict(0.5, "single")[1].startswith("Of the 20 audit items on which they differ")
     assert advised(False, "numeric", None)[0] == "impossible"

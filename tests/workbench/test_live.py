@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from pages.components import words
 from sslcore.errors import ProjectNotFoundError
 from sslcore.store import Event, NewItem, NewLabel
 from sslcore.workbench import Workbench
@@ -187,6 +188,8 @@ def test_an_adopted_run_is_followed_and_let_go_again(bench):
     followed = bench.snapshot(task)
     assert followed.follows.run_id == run_id
     assert (followed.prediction_N[8:] == 2).all()
+    assert followed.figure.wants == "audit"  # of a run, labels that it learned tell nothing
+    assert words.figure(followed.figure) == ("–", "no estimate yet: answer audit questions")
     bench.store.adopt(task.id, None)
     bench.live.refresh()
     assert bench.snapshot(task).follows.kind == "instant"

@@ -78,12 +78,13 @@ export class Figures {
    * @param {Look} look
    */
   _accuracy(progress, { title, held, show, rangeOf }) {
-    const { size, source } = progress.figure;
+    const { size, source, wants } = progress.figure;
     set(/** @type {HTMLElement} */ (this.accuracyStat.firstChild), title);
     if (held?.value == null) {
       set(this.accuracy, "–");
       set(this.range, "");
-      set(this.source, progress.follows === "no predictions yet" ? "no model yet" : "label some more");
+      const more = wants === "audit" ? "answer audit questions" : "label some more";
+      set(this.source, progress.follows === "no predictions yet" ? "no model yet" : more);
       this.source.dataset.kind = "none";
       return;
     }
@@ -123,7 +124,7 @@ const asShare = {
   show: share,
   rangeOf: (held, digits) => `${(held.low * 100).toFixed(digits)} – ${(held.high * 100).toFixed(digits)} %`,
 };
-const asNumber = { show: short, rangeOf: (held) => `${short(held.low)} – ${short(held.high)}` };
+const asNumber = { show: (x) => alike(x)[0], rangeOf: (held) => alike(held.low, held.high).join(" – ") };
 
 /** @type {Record<string, (figure: any) => Look>} */
 const LOOKS = {
@@ -170,9 +171,14 @@ function told(figure, held, as) {
   return figure.source === "audit" ? as.show(held.value) : as.rangeOf(held, 0);
 }
 
-/** @param {number} x */
-function short(x) {
-  return String(Number(x.toPrecision(2)));
+/**
+ * Numbers that are read together: all with the decimals that the largest of them has at two digits.
+ * @param {number[]} values
+ */
+function alike(...values) {
+  const most = Math.max(...values.map(Math.abs));
+  const decimals = most === 0 ? 0 : Math.max(0, 1 - Math.floor(Math.log10(most)));
+  return values.map((x) => x.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals }));
 }
 
 /**

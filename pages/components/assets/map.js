@@ -12,7 +12,7 @@ const ASK_AGAIN = 1500;
 const ASK_SOON = 120;
 const HOVER_PAUSE = 40;
 const VIEWS = [
-  ["pseudo-label", "Suggested class", "A person's label where there is one, else the machine's"],
+  ["pseudo-label", "Suggestion", "A person's label where there is one, else the machine's"],
   ["label", "Label", "What people, imports and bulk actions say"],
   ["confidence", "Confidence", "How sure the machine is"],
   ["status", "Status", "Who says what it is"],
