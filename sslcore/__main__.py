@@ -76,6 +76,20 @@ def parser() -> argparse.ArgumentParser:
         help="text=body, path=file, id=key, split=part, task=topic, or task=stars:ordinal with a kind "
         "(single, ordinal, multiple, numeric); repeat for more",
     )
+    load.add_argument(
+        "--order",
+        action="append",
+        default=[],
+        metavar="COLUMN=LOWEST,…,HIGHEST",
+        help="the order of an ordinal column's classes, where their names do not tell it",
+    )
+    load.add_argument(
+        "--unlabelled",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE,…",
+        help="values of a task's column that mean no label, as an empty cell does",
+    )
     load.add_argument("--encoding")
     load.add_argument("--delimiter")
     load.add_argument(

@@ -38,6 +38,8 @@ def import_(args: argparse.Namespace) -> int:
     from sslcore.workbench.data import check_encoder, import_into, look
 
     source, mapping = Path(args.source), _columns(args.column)
+    for part in ("order", "unlabelled"):
+        _name_values(mapping, part, getattr(args, part))
     told = {name: value for name in ("encoding", "delimiter") if (value := getattr(args, name))}
     _refuse_kinds(mapping, lambda: look(source, format=args.format, options=told or None).columns)
     reading = {"format": args.format, "mapping": mapping or None, "options": told or None}
@@ -52,12 +54,14 @@ def import_(args: argparse.Namespace) -> int:
     if not args.json:
         print(
             f"Read as {report.format}: {report.imported} imported, {report.labelled} labelled, "
-            f"{report.duplicates} duplicates, {report.skipped_count} skipped, {report.seconds:.1f} s"
+            f"{report.duplicates} duplicates, {report.skipped_count} skipped, "
+            + (f"{report.left_out_count} labels left out, " if report.left_out_count else "")
+            + f"{report.seconds:.1f} s"
         )
-        for skipped in report.skipped[:20]:
-            print(f"  skipped {skipped.place}: {skipped.reason}")
-        if report.skipped_count > 20:
-            print(f"  … and {report.skipped_count - 20} more")
+        _print_places("skipped", report.skipped, report.skipped_count)
+        _print_places("label left out", report.left_out, report.left_out_count)
+        for warning in report.warnings:
+            print(f"  note: {warning}")
     if args.encoder:
         Workbench.open(args.project).data.add_encoder(args.encoder)
     return _started(args, args.project, extra=_plain(report))
@@ -474,6 +478,14 @@ def _started(args: argparse.Namespace, project: str, *, extra: Any = None) -> in
     return _print(args, held, _status_text(held))
 
 
+def _print_places(what: str, held: Sequence[Any], count: int) -> None:
+    """The first places of an import that something was the matter with, and how many more there are."""
+    for one in held[:20]:
+        print(f"  {what} {one.place}: {one.reason}")
+    if count > 20:
+        print(f"  … and {count - 20:,} more")
+
+
 def _print(args: argparse.Namespace, value: Any, text: str) -> int:
     print(json.dumps(_finite(value), ensure_ascii=False) if args.json else text)
     return 0
@@ -520,7 +532,7 @@ def _columns(pairs: Sequence[str]) -> dict[str, Any]:
             )
         if role == "task":
             column, _, kind = name.rpartition(":")
-            told = {"column": column, "kind": kind} if column and kind in KINDS else name
+            told = {"column": column, "kind": kind} if column and kind in KINDS else {"column": name}
             mapping.setdefault("tasks", []).append(told)
         else:
             mapping[role] = name
@@ -529,10 +541,24 @@ def _columns(pairs: Sequence[str]) -> dict[str, Any]:
     return mapping
 
 
+def _name_values(mapping: dict[str, Any], part: str, pairs: Sequence[str]) -> None:
+    """Adds the values that ``--order`` or ``--unlabelled`` names to the task of their column."""
+    tasks = {task["column"]: task for task in mapping.get("tasks", ())}
+    for pair in pairs:
+        column, _, listed = pair.partition("=")
+        values = [value for value in map(str.strip, listed.split(",")) if value]
+        if not column or not values:
+            raise ConfigError(f"--{part} takes COLUMN=VALUE,VALUE,… Received: {pair!r}.")
+        kind = ":ordinal" if part == "order" else ""
+        if column not in tasks or (kind and tasks[column].get("kind") != "ordinal"):
+            raise ConfigError(f"--{part} {column}=… goes with --column task={column}{kind}.")
+        tasks[column][part] = values
+
+
 def _refuse_kinds(mapping: dict[str, Any], columns: Callable[[], Sequence[str]]) -> None:
     """Refuses ``task=COLUMN:KIND`` of a kind that there is none of; a column's own name may hold a colon."""
-    for name in mapping.get("tasks", ()):
-        column, _, kind = name.rpartition(":") if isinstance(name, str) else ("", "", "")
+    for name in [task["column"] for task in mapping.get("tasks", ()) if "kind" not in task]:
+        column, _, kind = name.rpartition(":")
         if column and name not in (there := columns()) and column in there:
             raise ConfigError(
                 f"--column task={name}: a task's kind is one of {', '.join(KINDS)}."

@@ -34,7 +34,7 @@ import numpy as np
 from sslcore.config import Config, parse
 from sslcore.errors import DataError, LabelloomError, StoreBusyError
 from sslcore.formats import FORMATS, sniff
-from sslcore.formats.columns import task_remarks
+from sslcore.formats.columns import no_label_words, task_remarks
 from sslcore.formats.record import (
     ColumnMapping,
     Format,
@@ -710,6 +710,7 @@ def _write(store: Store, found: _Prepared, tasks: Sequence[TaskColumn]) -> int:
                 asked = orders.get(task, ())
                 made = batch.ensure_task(task, kind=kind, classes=[*first, *asked, *ordered])
                 _tell_order(made, asked, found)
+                _tell_words(made, tasks_now.get(task), found)
                 batch.set_looks(task, _looks(task, told, tasks_now.get(task), found))
             else:
                 raise DataError(
@@ -735,6 +736,17 @@ def _tell_order(task: Task, asked: Sequence[str], found: _Prepared) -> None:
     elif asked and (late := task.class_names[len(asked) :]):
         said = ", ".join(map(repr, late[:5]))
         found.remarks.append(f"Task {task.name!r}: the order did not name {said}: they come last.")
+
+
+def _tell_words(task: Task, before: Task | None, found: _Prepared) -> None:
+    """Tells of new classes whose names often mean "no label": a column's first rows may not have had them."""
+    known = set(before.class_names) if before else set()
+    if words := [name for name in no_label_words(task.class_names, task.kind) if name not in known]:
+        said = ", ".join(map(repr, words))
+        found.remarks.append(
+            f"Task {task.name!r} has got {said} as a class. If that means no label, import it into a new "
+            "project with it among the values that are taken so."
+        )
 
 
 def _write_facts(

@@ -173,6 +173,36 @@ def test_preview_writes_nothing(capsys, home, films):
     assert not (home / "films").exists()
 
 
+def test_an_order_and_words_for_no_label_by_command(capsys, home, tmp_path):
+    table = tmp_path / "meals.csv"
+    rows = [("soup", "rare", "4"), ("bread", "burnt", "?"), ("egg", "done", "2"), ("fish", "later", "eight")]
+    table.write_text("text,cooked,stars\n" + "".join(f"A {a},{b},{c}\n" for a, b, c in rows))
+    load = ("import", str(table), "-p", "meals", "--column", "text=text", "--column", "task=cooked:ordinal")
+    more = (
+        "--column",
+        "task=stars:numeric",
+        "--unlabelled",
+        "cooked=later",
+        "--order",
+        "cooked=rare,done,burnt",
+    )
+    code, out, err = run(capsys, *load, *more)
+    assert (code, err) == (0, "")
+    assert "4 imported" in out
+    assert "2 labels left out" in out
+    assert out.count("label left out row") == 2
+    tasks = run_json(capsys, "status", "meals")["tasks"]
+    assert next(task["classes"] for task in tasks if task["name"] == "cooked") == ["rare", "done", "burnt"]
+    for wrong, words in [
+        (("--order", "stars=1,2"), "goes with --column task=stars:ordinal."),
+        (("--order", "cooked"), "takes COLUMN=VALUE,VALUE,… Received: 'cooked'."),
+        (("--unlabelled", "mood=x"), "goes with --column task=mood."),
+    ]:
+        code, _, err = run(capsys, *load, "--preview", *wrong)
+        assert code == 2
+        assert words in err
+
+
 @pytest.mark.parametrize(
     ("encoder", "words"),
     [

@@ -333,6 +333,16 @@ def test_words_of_a_known_scale_are_put_in_its_order(texts, tmp_path):
     }
 
 
+def test_a_word_for_no_label_after_the_first_rows_is_told(texts, tmp_path):
+    path = table(tmp_path, [f"some words {i},{STEPS[i % 5]}" for i in range(2100)] + ["other words,nan"])
+    told = import_source(texts, path).warnings
+    assert any("Task 'label' has got 'nan' as a class. If that means no label" in words for words in told)
+    again = import_source(
+        texts, table(tmp_path, ["third words,nan"], name="b.csv"), mapping=ordinal(kind="single")
+    )
+    assert not any("has got" in words for words in again.warnings)
+
+
 def test_an_order_of_ones_own_is_kept_and_what_it_does_not_name_comes_last(texts, tmp_path):
     path = table(tmp_path, [f"some words {i},{STEPS[i % 5]}" for i in range(20)])
     report = import_source(texts, path, mapping=ordinal(order=["great", "good", "bad", "poor"]))

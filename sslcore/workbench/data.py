@@ -484,8 +484,10 @@ def _open_or_create(project: str, seen: Inspection) -> tuple[Store, bool]:
 
 
 def _check_columns(mapping: Mapping[str, Any], seen: Inspection) -> None:
+    from sslcore.formats import ColumnMapping
+
     named = [mapping.get(role) for role in ("text", "path", "id", "split")]
-    named += [t if isinstance(t, str) else getattr(t, "column", None) for t in mapping.get("tasks") or ()]
+    named += [task.column for task in ColumnMapping.from_dict({"tasks": mapping.get("tasks")}).tasks]
     for column in named:
         if column is not None and column not in seen.columns:
             raise DataError(f"There is no column {column!r}. There are: {', '.join(seen.columns)}.")
