@@ -9,7 +9,6 @@ which the loop measures utilisation and precision, the same way for all methods.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sslcore.methods.history import History
-    from sslcore.models.network import Network
+    from sslcore.models.network import Network, Norm
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ class Method(ABC):
         learn_views: Views that get a gradient.
         target_views: Views that only give targets, by the network itself.
         teacher_views: Views that only give targets, by the averaged network.
-        fastest: The highest learning rate that it stands where a recipe names none.
+        norm: How its networks normalise images inside, where they start from random weights.
         labels_first: Whether a run may begin with steps of labelled items alone; parts of its own would
             stand still.
         one_device: Why it cannot learn on several devices at once, "" where it can: its state is then the
@@ -152,7 +151,7 @@ class Method(ABC):
     learn_views: ClassVar[tuple[str, ...]] = ()
     target_views: ClassVar[tuple[str, ...]] = ()
     teacher_views: ClassVar[tuple[str, ...]] = ()
-    fastest: ClassVar[float] = math.inf
+    norm: ClassVar[Norm] = "batch"
     labels_first: ClassVar[bool] = True
     one_device: ClassVar[str] = ""
 

@@ -4,8 +4,10 @@ Improved GAN: Salimans et al. 2016, arXiv:1606.03498. The classifier is the disc
 whose logit is 0: ``CE - mean_u log p(real|x_u) - mean log p(drawn|G(z))``, ``p(real|x) = Z / (Z + 1)``,
 ``Z = sum_k exp(l_k)``; the generator matches the mean features: ``|| mean f(x_u) - mean f(G(z)) ||^2``. One
 backward pass: the generator is judged by a network whose weights are held. What differs: no noise layers, as
-views are augmented; drawn items are normalised by the running statistics of real ones (the paper's virtual
-batch norm, whose reference batch never changes), or batch norm would give both the same mean features.
+views are augmented; networks from random weights normalise each item by itself (group norm, where the paper
+normalises weights): batch norm tells real from drawn by the batch, or gives both the same mean features.
+Packaged weights keep their batch norm, and drawn items are then normalised by the running statistics of real
+ones (the paper's virtual batch norm, whose reference batch never changes).
 
 When: small images, few labels, and time: a generator and a classifier are trained at once, which is slow and
 can fail. Where augmentation works, ``fixmatch`` asks for less and gives more control.
@@ -36,7 +38,9 @@ class SGANConfig(MethodConfig):
 
     unlabelled_weight: float = param(1.0, low=0, high=1000, help="Weight of telling real from drawn.")
     latent: int = param(64, low=1, high=1024, help="Length of a code.")
-    drawn: int = param(48, low=2, high=4096, help="Items drawn in a step.")
+    drawn: int = param(
+        48, low=2, high=4096, help="Items drawn in a step, at most as many as there are unlabelled ones."
+    )
 
 
 @METHODS.register(
@@ -49,11 +53,11 @@ class SGANConfig(MethodConfig):
 class SGAN(GenerativeMethod):
     """A classifier with a class for drawn items, and a generator that matches features."""
 
-    learn_views = ("weak",)
-    # at 1e-3 the generator never catches up with a classifier that moves by SGD at 0.03: on 8-pixel digits
-    # with 40 labels 88.6 % after 1,200 steps, no more than the supervised network; at 4e-3 95.3 % after 700
+    target_views = ("weak",)
+    norm = "group"
+    labels_first = True
+    # at 1e-3 the generator never catches up with a classifier that moves by SGD (docs/generative.md)
     rate, momentum = 4e-3, 0.5
-    fastest = 0.03  # beside a classifier at 0.1 the same 700 steps end at 78 to 83 %
 
     def build(self, network: Network) -> None:
         """The generator."""
@@ -75,12 +79,13 @@ class SGAN(GenerativeMethod):
 
         seen_T = super().look(model, batch, at, rng)
         self.watch(batch.views["weak"])
-        code_BD = torch.randn(self.config.drawn, self.config.latent, generator=rng, device=rng.device)
+        count = min(self.config.drawn, len(batch.views["weak"]))
+        code_BD = torch.randn(count, self.config.latent, generator=rng, device=rng.device)
         drawn_B = self.draw(code_BD)
         features: dict[str, Tensor] = {}
         logits: dict[str, list[Tensor]] = {}
         with running_statistics(model):
-            both = {"real": batch.views["weak"][: self.config.drawn], "drawn": drawn_B.detach()}
+            both = {"real": batch.views["weak"][:count], "drawn": drawn_B.detach()}
             self._send(model, both, features, logits)
         return [
             replace(

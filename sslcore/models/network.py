@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from sslcore.models import BACKBONES, InputSpec, TaskShape
+from sslcore.models.batch_norm import group_normalised
 from sslcore.shapes import FloatArray, IntArray
 
+Norm = Literal["batch", "group"]
 Trunk = Callable[[Callable[[], "Backbone"], Sequence[TaskShape]], "tuple[Backbone, list[slice]]"]
 """Makes what tasks share: from a maker of fresh backbones, a backbone and each task's slice of features."""
 
@@ -152,7 +154,12 @@ class Network(nn.Module):
 
 
 def build_network(
-    backbone: str, spec: InputSpec, tasks: Sequence[TaskShape | int], *, trunk: Trunk | None = None
+    backbone: str,
+    spec: InputSpec,
+    tasks: Sequence[TaskShape | int],
+    *,
+    trunk: Trunk | None = None,
+    norm: Norm = "batch",
 ) -> Network:
     """Makes a network by the name of its backbone; weights come from torch's global generator.
 
@@ -161,16 +168,25 @@ def build_network(
         spec: What comes in.
         tasks: The tasks, or their numbers of classes.
         trunk: How the tasks share the backbone; whole, where not given.
+        norm: ``"group"`` normalises each image by itself inside the network; weights that come with it keep
+            the batch norm that they were learned with.
 
     Raises:
         UnknownNameError: No backbone has this name.
     """
     entry = BACKBONES[backbone]
+
+    def fresh() -> Backbone:
+        made: Backbone = entry.value(spec)
+        if norm == "group" and not made.pretrained:
+            group_normalised(made)
+        return made
+
     shapes = [
         task if isinstance(task, TaskShape) else TaskShape(str(index), task)
         for index, task in enumerate(tasks)
     ]
     if trunk is None:
-        return Network(entry.value(spec), [shape.outputs for shape in shapes])
-    whole, slices = trunk(lambda: entry.value(spec), shapes)
+        return Network(fresh(), [shape.outputs for shape in shapes])
+    whole, slices = trunk(fresh, shapes)
     return Network(whole, [shape.outputs for shape in shapes], slices)

@@ -120,7 +120,8 @@ def _network(
         TaskShape(name, len(names), kind) for (name, names), kind in zip(classes.items(), kinds, strict=True)
     ]
     spec = replace(preprocess.spec(), pretrained=False)  # the bundle's own weights are about to go in
-    network = build_network(preprocess.backbone, spec, shapes, trunk=trunk)
+    norm = made_by.get("norm", "batch")
+    network = build_network(preprocess.backbone, spec, shapes, trunk=trunk, norm=norm)
     network.made_by = dict(made_by)
     return network
 

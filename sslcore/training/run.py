@@ -177,9 +177,14 @@ class _Run:
     def _network(self) -> Network:
         torch.manual_seed(self.recipe.seed)
         network = build_network(
-            self.preprocess.backbone, self.preprocess.spec(), self.all_shapes, trunk=self.sharing.trunk
+            self.preprocess.backbone,
+            self.preprocess.spec(),
+            self.all_shapes,
+            trunk=self.sharing.trunk,
+            norm=self.method.norm,
         )
         network.made_by = {
+            "norm": self.method.norm,
             "sharing": self.recipe.sharing,
             "sharing_config": self.recipe.sharing_config.as_dict(),
             "kinds": [shape.kind for shape in self.all_shapes],
@@ -233,7 +238,7 @@ class _Run:
 
     def _optimiser(self) -> tuple[torch.optim.Optimizer, float]:
         config = self.recipe.train_config
-        rate = config.learning_rate or min(self.network.backbone.learning_rate, self.method.fastest)
+        rate = config.learning_rate or self.network.backbone.learning_rate
         groups = self.transfer.groups(self.network, rate, config.weight_decay)
         groups += self.method.groups(rate, config.weight_decay)
         groups += split_decay([*self.balancing.own.parameters()], config.weight_decay)

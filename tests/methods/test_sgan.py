@@ -37,6 +37,22 @@ def test_the_generator_is_judged_by_a_network_whose_weights_are_held():
     assert all(module.training for module in net.modules())
 
 
+def test_packaged_weights_keep_their_batch_norm():
+    made = [
+        build_network(name, InputSpec("image", channels=3, size=32, pretrained=False), [3], norm="group")
+        for name in ("small_cnn", "wrn_16_2", "efficientnet_lite0")
+    ]
+    batch = [any(isinstance(part, torch.nn.BatchNorm2d) for part in net.modules()) for net in made]
+    assert batch == [False, False, True]
+
+
+def test_it_draws_no_more_items_than_come_by():
+    made = bench.method("sgan", drawn=48)
+    assert made.look(bench.network(), bench.batch(["weak"]), bench.moment(), torch.Generator())[0].targets[
+        "drawn"
+    ].shape == (12, 5)
+
+
 def test_the_classifier_moves_no_generator():
     """Without its own loss the generator gets no gradient: it cannot learn to fool."""
     net, made = bench.network(), bench.method("sgan")

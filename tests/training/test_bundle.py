@@ -35,6 +35,18 @@ def test_a_model_carried_away_predicts_the_same(trained, tmp_path):
         assert any("heads.0" in name for name in weights.keys())  # noqa: SIM118
 
 
+def test_a_model_without_batch_norm_is_built_so_again(tmp_path):
+    data = digits()
+    out = train(recipe("sgan", steps=3), data, Remember(), folder=tmp_path / "run")
+    norms = {
+        type(module).__name__ for module in out.predictor.network.modules() if "Norm" in type(module).__name__
+    }
+    assert norms == {"GroupNorm"}
+    save_bundle(tmp_path / "out", out.predictor, {"label": NAMES}, {"method": "sgan"})
+    loaded = load_bundle(tmp_path / "out")
+    assert np.array_equal(loaded.predict_proba(data.image_NXHW)["label"], out.proba["label"])
+
+
 def test_class_names_that_do_not_fit_are_refused(trained, tmp_path):
     _, out = trained
     with pytest.raises(DataError, match="10 outputs"):
