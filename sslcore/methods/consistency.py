@@ -28,20 +28,24 @@ class ConsistencyConfig(RampedConfig):
 
 
 class ConsistencyMethod(Method):
-    """Base of the family."""
+    """Base of the family.
+
+    Attributes:
+        learn_views: The first of them is the one whose answer is held against the target.
+    """
 
     learn_views: ClassVar[tuple[str, ...]] = ("strong",)
 
     @abstractmethod
     def target(self, task: int, seen: Seen, batch: Batch) -> Tensor:
-        """Probabilities ``UC`` that the strong view should get."""
+        """Probabilities ``UC`` that the view should get."""
 
     def unlabelled(self, task: int, seen: Seen, batch: Batch, at: Moment) -> UnlabelledTerm:
-        """Squared difference between the strong view's answer and the target."""
+        """Squared difference between the view's answer and the target."""
         from sslcore.losses.consistency import mean_squared_difference
 
         target_UC = self.target(task, seen, batch)
-        loss = mean_squared_difference(seen.logits["strong"], target_UC)
+        loss = mean_squared_difference(seen.logits[self.learn_views[0]], target_UC)
         told_UC = target_UC.detach()
         return UnlabelledTerm(loss, self.accept(task, told_UC), told_UC.argmax(1))
 

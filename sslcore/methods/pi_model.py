@@ -1,10 +1,10 @@
-"""Π-model: two strong views of an item should get the same answer.
+"""Π-model: two weak views of an item should get the same answer.
 
-Laine & Aila 2017, arXiv:1610.02242. ``w(t) mean_u mean_c (p_s1 - p_s2)^2``, ``w`` ramped up over 40 % of the
-run. What differs: the noise is the strong view, not dropout; the gradient goes through both views, as in the
-paper.
+Laine & Aila 2017, arXiv:1610.02242. ``w(t) mean_u mean_c (p_1 - p_2)^2``, ``w`` ramped up over 40 % of the
+run. The views are shifted and flipped as in the paper, and the gradient goes through both; what differs is
+that there is no dropout. Strong views would be drawn towards each other before either is right.
 
-When: as the plain form of consistency, to compare with; and on easy sets, for two strong views a step are all
+When: as the plain form of consistency, to compare with; and on easy sets, for two weak views a step are all
 it costs. ``mean_teacher`` has the steadier target.
 """
 
@@ -34,10 +34,10 @@ class PiModelConfig(ConsistencyConfig):
     config=PiModelConfig,
 )
 class PiModel(ConsistencyMethod):
-    """Two strong views agree."""
+    """Two weak views agree."""
 
-    learn_views = ("strong", "strong_2")
+    learn_views = ("weak", "weak_2")
 
     def target(self, task: int, seen: Seen, batch: Batch) -> Tensor:
-        """The other strong view's answer, with its gradient."""
-        return seen.logits["strong_2"].softmax(1)
+        """The other view's answer, with its gradient."""
+        return seen.logits["weak_2"].softmax(1)
