@@ -33,8 +33,8 @@ DEMO_WORDS = {
     "cifar10": "60,000 colour photographs, 10 classes",
     "eurosat": "27,000 satellite tiles, 10 kinds of land",
 }
+# classes of which an order can still be typed in one line
 ORDERED_MOST = 50
-"""Classes of which an order can still be typed in one line."""
 KINDS = {
     "single": "one class each",
     "multiple": "any number of classes each",
@@ -178,6 +178,8 @@ def task_chart(held: desk.TaskOverview) -> None:
     shown = sorted(held.classes, key=lambda c: -(c.by_people + c.by_bulk + c.imported + c.predicted))[:30]
     if not shown:
         return
+    if held.task.kind == "ordinal":  # a scale is read from its highest step down
+        shown.sort(key=lambda c: -c.position)
     if not any(c.by_people + c.by_bulk + c.imported + c.predicted for c in shown):
         return
     names = [short(c.name, 40) for c in shown]

@@ -418,7 +418,10 @@ def nothing(wanted: ReviewFilter) -> None:
             "appear here."
         )
     elif wanted == ReviewFilter(sort=wanted.sort) and bool(snapshot.state.labelled_N.all()):
-        st.success("Every item has a label. Export takes them home; “Disagree” shows the doubtful ones.")
+        st.success(
+            "Every item has a label. Export takes them home; the order “Label and machine disagree” "
+            "shows the doubtful ones."
+        )
     else:
         st.info("No item is like that. Widen the filters above.")
 
@@ -426,7 +429,10 @@ def nothing(wanted: ReviewFilter) -> None:
 wanted, view = filters()
 told()
 if number:
-    st.caption("Numbers have no threshold to accept them by: the list begins with the widest intervals.")
+    told_of = workbench.snapshot(task).number
+    wide = wanted.sort == "least" and told_of is not None and bool((told_of.high_N > told_of.low_N).any())
+    begins = " The list begins with the widest intervals." if wide else ""
+    st.caption(f"Numbers have no threshold to accept them by.{begins}")
 if desk.predicts(workbench.snapshot(task)):
     with st.container(border=True, gap="small"):
         accept_panel(wanted.class_index)

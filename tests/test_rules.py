@@ -121,3 +121,15 @@ def test_nothing_downloaded_or_secret_is_in_the_repository():
         n for n in names if n.endswith((".pt", ".safetensors", ".npy", ".npz", ".zip", ".gz", ".db", ".onnx"))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))], ids=lambda p: p.name
+)
+def test_a_page_shows_nothing_by_accident(path):
+    """Streamlit writes a bare value onto the page, a string below a constant as well."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body[1:]
+    bare = [
+        part.lineno for part in body if isinstance(part, ast.Expr) and not isinstance(part.value, ast.Call)
+    ]
+    assert not bare

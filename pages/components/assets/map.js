@@ -19,7 +19,7 @@ const VIEWS = [
 ];
 const KINDS = {
   map: "",
-  "first picture": "first picture; the full map is being drawn",
+  "first picture": "first picture; the full map comes later",
   "principal components": "principal components; the full map comes later",
 };
 
