@@ -39,10 +39,15 @@ if workbench.store.count() == 0:
     st.info("The project has no items yet. Load some on the Data page.")
     st.stop()
 if not desk.judges(task):
-    st.info(
-        f"Quality is for tasks with one class an item; {plain(task.name)} takes something else, or has no "
-        "classes yet."
-    )
+    if task.kind in ("single", "ordinal"):
+        st.info(f"{plain(task.name)} has no classes yet. Add some on the Data page, under Tasks and classes.")
+    else:
+        what = "sets of classes" if task.kind == "multiple" else "numbers"
+        st.info(
+            f"Doubtful labels, near-duplicates and calibration are told here for tasks with one class an item; "
+            f"{plain(task.name)} takes {what}. Which of them look wrong is listed on Review, in the order "
+            "“Label and machine disagree”; how good the machine is stands on Compare."
+        )
     st.stop()
 
 
