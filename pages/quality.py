@@ -44,9 +44,9 @@ if not desk.judges(task):
     else:
         what = "sets of classes" if task.kind == "multiple" else "numbers"
         st.info(
-            "Doubtful labels, near-duplicates and calibration are told here for tasks with one class an item; "
-            f"{plain(task.name)} takes {what}. Which of them look wrong is listed on Review, in the order "
-            "“Label and machine disagree”; how good the machine is stands on Compare."
+            "Doubtful labels, near-duplicates and calibration are told here for tasks with one class an "
+            f"item; {plain(task.name)} takes {what}. Which of them look wrong is listed on Review, in the "
+            "order “Label and machine disagree”; how good the machine is stands on Compare."
         )
     st.stop()
 
