@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -15,13 +15,22 @@ from sslcore.quality.intervals import Interval
 from sslcore.workbench.later import Answer
 from sslcore.workbench.prospects import Advice
 from sslcore.workbench.quality import SIMILARITY
+from sslcore.workbench.snapshot import CHOICE
 from sslcore.workbench.suspects import CONTRADICTING, OPEN, PARTLY, LabelIssues
 from sslcore.workbench.trust import COVERAGES, Calibration, LabelSets
 
 T = TypeVar("T")
 
-TABS = ("Label issues", "Duplicates", "Outliers", "Label sets", "Calibration", "Agreement")
 SIMILARITIES = (0.95, 0.98, 0.99, 0.995, 0.999)
+BY_CLASS = "Labels are judged by what the machine says without them, and by the labelled items near them."
+JUDGED = {  # what labels are judged by, by the kind of task
+    "single": BY_CLASS,
+    "ordinal": BY_CLASS,
+    "multiple": "Sets are judged by what the machine says of each class without them: the class that fits "
+    "worst counts most.",
+    "numeric": "Numbers are judged by what the machine says without them; ± is how far it usually is off. "
+    "What lies more than three times as far is listed.",
+}
 LOOK_EVERY = 1.5  # seconds between two looks at whether a figure was finished or labels have come
 ENOUGH_ITEMS = 10  # items with two answers, below which an agreement is luck
 
@@ -39,15 +48,7 @@ if workbench.store.count() == 0:
     st.info("The project has no items yet. Load some on the Data page.")
     st.stop()
 if not desk.judges(task):
-    if task.kind in ("single", "ordinal"):
-        st.info(f"{plain(task.name)} has no classes yet. Add some on the Data page, under Tasks and classes.")
-    else:
-        what = "sets of classes" if task.kind == "multiple" else "numbers"
-        st.info(
-            "Doubtful labels, near-duplicates and calibration are told here for tasks with one class an "
-            f"item; {plain(task.name)} takes {what}. Which of them look wrong is listed on Review, in the "
-            "order “Label and machine disagree”; how good the machine is stands on Compare."
-        )
+    st.info(f"{plain(task.name)} has no classes yet. Add some on the Data page, under Tasks and classes.")
     st.stop()
 
 
@@ -78,6 +79,9 @@ def renew(shown: tuple[int, int]) -> None:
 
 def headline() -> None:
     """What more labels would bring, and what waits here, in one line."""
+    if not desk.foresees(task):
+        st.caption(waiting())
+        return
     advice = known(desk.advice(task, patience=0.0))
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         if advice is None:
@@ -121,6 +125,12 @@ def waiting() -> str:
 # --- lists to settle -----------------------------------------------------------------------------
 
 
+def settle(cases: list[dict[str, Any]], about: About) -> None:
+    """The cases, to be settled by keyboard."""
+    scale = desk.scale(task)
+    settle_list(cases, about, project=workbench.project, task=task, token=shell.token(), scale=scale)
+
+
 def issues_tab() -> None:
     """Doubtful labels, worst first."""
     looks = desk.second_looks(task, patience=0.0).value
@@ -135,8 +145,7 @@ def issues_tab() -> None:
             st.caption(
                 plain(issue_words(found, aside=aside)),
                 width="stretch",
-                help="Labels are judged by what the machine says without them, and by the labelled items "
-                "near them. How many of the listed ones are wrong is shown by those "
+                help=f"{JUDGED[task.kind]} How many of the listed ones are wrong is shown by those "
                 "that you settle. Labels that a person has looked at twice are not doubted again.",
             )
         if looks is not None and looks.changed + looks.kept >= 5:
@@ -155,7 +164,7 @@ def issues_tab() -> None:
         finished="All doubtful labels are settled or skipped. New ones appear here as labels come in.",
     )
     cases = desk.issue_cases(task, found)
-    settle_list(cases, about, project=workbench.project, task=task, token=shell.token())
+    settle(cases, about)
 
 
 def issue_words(found: LabelIssues, *, aside: bool) -> str:
@@ -203,12 +212,12 @@ def duplicates_tab() -> None:
         if found is not None:
             parts = [
                 (found.count(CONTRADICTING), "contradicting"),
-                (found.count(PARTLY), "with items that have no label"),
-                (found.count(OPEN), "without any label"),
+                (found.count(PARTLY), "partly labelled"),
+                (found.count(OPEN), "unlabelled"),
                 (found.settled, "settled"),
             ]
             told = ", ".join(f"{n:,} {what}" for n, what in parts if n)
-            st.caption(f"Groups of near-duplicates: {told or 'none'}.", width="stretch")
+            st.caption(f"Near-duplicates: {told or 'none'}.", width="stretch")
         st.selectbox(
             "Similarity from",
             SIMILARITIES,
@@ -229,7 +238,7 @@ def duplicates_tab() -> None:
         nothing = "Every group of near-duplicates has one label, or was kept apart: nothing is left."
     about = About(f"groups-{threshold:g}", len(found), empty=nothing, finished="All groups are settled.")
     cases = desk.group_cases(task, found)
-    settle_list(cases, about, project=workbench.project, task=task, token=shell.token())
+    settle(cases, about)
 
 
 def outliers_tab() -> None:
@@ -248,7 +257,7 @@ def outliers_tab() -> None:
         nothing = "The features are still being computed. Outliers can be found when they are there."
     about = About("outliers", len(found), empty=nothing, finished="All outliers have been looked at.")
     cases = desk.outlier_cases(task, found)
-    settle_list(cases, about, project=workbench.project, task=task, token=shell.token())
+    settle(cases, about)
 
 
 # --- figures -------------------------------------------------------------------------------------
@@ -457,9 +466,11 @@ def ranged(interval: Interval) -> str:
 
 seen = stamp()
 top = st.container()
-tabs = st.tabs(TABS, on_change="rerun", key=f"quality:{place}")
-drawers = (issues_tab, duplicates_tab, outliers_tab, sets_tab, calibration_tab, agreement_tab)
-for tab, draw in zip(tabs, drawers):
+drawers = {"Label issues": issues_tab, "Duplicates": duplicates_tab, "Outliers": outliers_tab}
+if task.kind in CHOICE:  # sets and numbers have no such figures
+    drawers |= {"Label sets": sets_tab, "Calibration": calibration_tab, "Agreement": agreement_tab}
+tabs = st.tabs(list(drawers), on_change="rerun", key=f"quality:{place}")
+for tab, draw in zip(tabs, drawers.values()):
     if tab.open:
         with tab:
             draw()

@@ -120,7 +120,7 @@ def quality(args: argparse.Namespace) -> int:
     task = bench.task(args.task)
     if not bench.quality.judges(task):
         raise ConfigError(
-            f"Quality is for tasks with one class an item. {task.name!r} is of kind {task.kind}."
+            f"The task {task.name!r} has no classes yet. Add some: there are no labels to judge."
         )
     held = bench.quality.report(task)
     return _print(args, held, _quality_text(held))
@@ -659,7 +659,10 @@ def _quality_text(held: dict[str, Any]) -> str:
     elif issues is not None:
         lines.append(f"  doubtful labels: {issues['open']:,} of {issues['judged']:,}")
         for row in issues["items"][:10]:
-            lines.append(f"    {row['id']:>8}  {row['given']:<20.20} rather {row['suggested']}")
+            lines.append(
+                f"    {row['id']:>8}  {_answer_text(row['given']):<20.20} "
+                f"rather {_answer_text(row['suggested'])}"
+            )
     if groups is not None:
         lines.append(
             f"  groups of near-duplicates: {groups['contradicting']:,} contradicting, "

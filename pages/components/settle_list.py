@@ -32,7 +32,13 @@ class About:
 
 
 def settle_list(
-    cases: Sequence[dict[str, Any]], about: About, *, project: str, task: Task, token: str
+    cases: Sequence[dict[str, Any]],
+    about: About,
+    *,
+    project: str,
+    task: Task,
+    token: str,
+    scale: dict[str, Any] | None = None,
 ) -> None:
     """Shows cases and takes an answer to each; the page runs again when answers are stored.
 
@@ -42,13 +48,22 @@ def settle_list(
         project: The project's name; unsent answers are kept by it.
         task: What is asked.
         token: For the routes.
+        scale: Of a numeric task, the numbers given so far.
     """
-    keyed = [row for row in class_list(task) if row["key"] is not None]
+    classes = class_list(task)
+    keyed = [row for row in classes if row["key"] is not None]
     data = {
         "project": project,
         "token": token,
-        "task": {"id": task.id, "kind": task.kind, "classes": len(task.classes)},
+        "task": {
+            "id": task.id,
+            "kind": task.kind,
+            "name": task.name,
+            "classes": classes if task.kind == "multiple" else [],  # a set is put together from all of them
+        },
+        "count": len(classes),
         "classes": keyed[:KEYED],
+        "scale": scale,
         "cases": list(cases),
         **asdict(about),
     }

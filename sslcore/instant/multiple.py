@@ -188,7 +188,7 @@ class MultipleLoop:
         at_L = np.searchsorted(row_R, row_L)
         for opinion in opinions:
             opinion.left_out_LC = opinion.left_out_LC[at_L]
-        judged_LC = _judged(answer_LC, labelled_groups(group_N, row_L))
+        judged_LC = judged_answers(answer_LC, labelled_groups(group_N, row_L))
         if echo_N is not None:
             judged_LC &= ~echo_N[row_L][:, None]
         rate_C = (answer_LC.sum(axis=0) + 1.0) / (len(row_L) + 2.0)
@@ -305,7 +305,7 @@ class MultipleLoop:
             strengths = _STRENGTHS[:1]
         elif len(row_R) >= 1.25 * self._asked_at.get(view.name, 0):
             strengths, self._asked_at[view.name] = _STRENGTHS, len(row_R)
-        judged_RC = _judged(target_RC, group_R) & known_RC
+        judged_RC = judged_answers(target_RC, group_R) & known_RC
         best: tuple[tuple[FloatArray, FloatArray], FloatArray] | None = None
         value_R = np.zeros(len(row_R))
         for strength in strengths:
@@ -341,12 +341,13 @@ def _within(share_NC: FloatArray) -> FloatArray:
     return np.clip(share_NC, 1e-4, 1.0 - 1e-4)
 
 
-def _judged(answer_LC: BoolArray, group_L: IntArray | None = None) -> BoolArray:
+def judged_answers(answer_LC: BoolArray, group_L: IntArray | None = None) -> BoolArray:
     """Answers whose left-out prediction means something: another row, of another group, gave the same answer.
 
-    >>> _judged(np.array([[True], [True], [False], [False]])).ravel().tolist()
+    >>> judged_answers(np.array([[True], [True], [False], [False]])).ravel().tolist()
     [True, True, True, True]
-    >>> _judged(np.array([[True], [True], [False], [False]]), np.array([1, 1, 2, 3])).ravel().tolist()
+    >>> group_L = np.array([1, 1, 2, 3])
+    >>> judged_answers(np.array([[True], [True], [False], [False]]), group_L).ravel().tolist()
     [False, False, True, True]
     """
     yes_GC, no_GC = answer_LC, ~answer_LC

@@ -148,7 +148,7 @@ class AdviceDesk(Desk):
 
     def prospect(self, task: Task, *, patience: float = PATIENCE) -> Answer[Advice] | None:
         """What 20 more labels are expected to bring; None for tasks without a learning curve."""
-        if not self.bench.quality.judges(task):
+        if not self.bench.quality.foresees(task):
             return None
         return self.bench.quality.advice(task, patience=patience)
 

@@ -20,7 +20,8 @@ from sslcore.workbench.snapshot import Snapshot
 if TYPE_CHECKING:
     from sslcore.queries import Pool
 
-_MOST_SHOWN = 60  # classes of a set whose probabilities travel to the page
+MOST_SHOWN = 60
+"""Classes of a set whose probabilities travel to the page."""
 
 
 def training_label_N(snapshot: Snapshot) -> IntArray:
@@ -165,4 +166,4 @@ def shown_proba(snapshot: Snapshot, row: int) -> tuple[tuple[int, float], ...]:
     """Probabilities worth showing of a multiple-choice item, most probable first."""
     if not snapshot.multiple:
         return ()
-    return tuple((c, round(p, 4)) for c, p in snapshot.suggestion(row, top=_MOST_SHOWN))
+    return tuple((c, round(p, 4)) for c, p in snapshot.suggestion(row, top=MOST_SHOWN))

@@ -333,10 +333,9 @@ class LabelDesk(Desk):
 
     def _prospect(self, snapshot: Snapshot) -> dict[str, Any] | None:
         """What twenty more labels would bring, asked for in a pause so that no key waits for it."""
-        task = snapshot.task
-        if task.kind not in ("single", "ordinal"):
+        task, quality = snapshot.task, self.bench.quality
+        if not quality.foresees(task):
             return None
-        quality = self.bench.quality
         if time.monotonic() - self._taken > PAUSE_SECONDS and len(snapshot.views) > 0:
             advice = quality.advice(task, patience=0).value
         else:

@@ -7,10 +7,11 @@ say that they are rough. All of it is computed beside the page and kept until th
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +20,15 @@ from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store import Task
 from sslcore.store.annotations import voided
-from sslcore.workbench import agreements, bulk, prospects, suspects, trust
+from sslcore.workbench import agreements, bulk, kinds, opinions, prospects, suspects, trust
 from sslcore.workbench.agreements import Agreement
 from sslcore.workbench.desk import Desk
+from sslcore.workbench.figures import positions
 from sslcore.workbench.later import PATIENCE, Answer, Later
-from sslcore.workbench.map import describe, excerpt, named
+from sslcore.workbench.map import describe, excerpt, named_value
 from sslcore.workbench.prospects import Advice
-from sslcore.workbench.snapshot import Snapshot
-from sslcore.workbench.suspects import CONTRADICTING, OPEN, Groups, LabelIssues, Strays
+from sslcore.workbench.snapshot import CHOICE, Snapshot
+from sslcore.workbench.suspects import OPEN, Groups, LabelIssues, Strays
 from sslcore.workbench.trust import COVERAGES, Calibration, LabelSets
 
 if TYPE_CHECKING:
@@ -66,8 +68,17 @@ class QualityDesk(Desk):
         return self._later.finished + self._slow.finished
 
     def judges(self, task: Task) -> bool:
-        """Whether the desk has something to say of this kind of task."""
-        return task.kind in ("single", "ordinal") and len(task.classes) > 0
+        """Whether there is anything that labels of this task could be."""
+        return task.kind == "numeric" or len(task.classes) > 0
+
+    def foresees(self, task: Task) -> bool:
+        """Whether there is a learning curve to tell from what more labels would bring: of one choice."""
+        return task.kind in CHOICE and len(task.classes) > 0
+
+    def scale(self, task: Task) -> dict[str, Any] | None:
+        """The numbers given so far, JSON-ready; None for other kinds of task."""
+        found = kinds.scale(self.snapshot(task))
+        return None if found is None else asdict(found)
 
     # --- label issues ------------------------------------------------------------------------
 
@@ -83,33 +94,22 @@ class QualityDesk(Desk):
 
     def issue_cases(self, task: Task, found: LabelIssues, *, most: int = MOST_CASES) -> list[dict[str, Any]]:
         """The worst of them as the page shows them, JSON-ready."""
-        snapshot = self.snapshot(task)
-        cases = []
+        snapshot, usual = self.snapshot(task), suspects.number_error(self.snapshot(task))
         shown = slice(0, most)
         cards = self._cards(snapshot, found.row_M[shown], text=_MOST_TEXT)
-        for card, row, suggested, wrong in zip(
-            cards,
-            found.row_M[shown].tolist(),
-            found.suggested_M[shown].tolist(),
-            found.wrong_M[shown].tolist(),
+        cases = []
+        for card, row, suggested in zip(
+            cards, found.row_M[shown].tolist(), found.suggested_M[shown].tolist()
         ):
-            said_C = _said_of(snapshot, int(row))
             if card["label"] is None:
                 continue  # taken away since the list was made
-            card["prediction"] = named(task, int(suggested))
-            card["confidence"] = round(float(said_C[suggested]), 4)
-            given = card["label"]["position"]
-            cases.append(
-                {
-                    "id": f"i{card['item_id']}",
-                    "suggestion": card["prediction"],
-                    "confidence": card["confidence"],
-                    "wrong": round(float(wrong), 4),
-                    "why": _why_doubted(snapshot, int(row), said_C, given, int(suggested)),
-                    "members": [_member(card)],
-                    "items": [card],
-                }
-            )
+            said, given = opinions.said_of(snapshot, row), card["label"]["value"]
+            card["prediction"] = named_value(task, suggested)
+            card["confidence"] = opinions.confidence(snapshot, said, suggested)
+            why = opinions.why_doubted(snapshot, row, given, suggested, usual)
+            case = _case(f"i{card['item_id']}", card, [_member(card)], [card], why=why)
+            reach = usual if task.kind == "numeric" else None
+            cases.append(case | _drawn(snapshot, said, reach))
         return cases
 
     def second_looks(self, task: Task, *, patience: float = PATIENCE) -> Answer[SecondLooks]:
@@ -127,11 +127,14 @@ class QualityDesk(Desk):
         row_M = np.flatnonzero(state.confirmed_N & ~state.audit_N)
         ids = bulk.bench_item_ids(self.bench)[row_M].tolist()
         gone = voided(self.store.annotations.undos())
-        said: dict[int, list[str]] = {}
+        said: dict[int, list[Any]] = {}
         for row in self.store.annotations.of_items(ids):
             ours = row.task_id == snapshot.task.id and row.value is not None
             if ours and row.verb in ("label", "accept") and row.batch not in gone:
-                said.setdefault(row.item_id, []).append(row.value)
+                value = json.loads(row.value)
+                said.setdefault(row.item_id, []).append(
+                    sorted(positions(value)) if snapshot.multiple else value
+                )
         changed = sum(len(values) > 1 and values[-1] != values[0] for values in said.values())
         return SecondLooks(changed, len(said) - changed)
 
@@ -151,49 +154,29 @@ class QualityDesk(Desk):
 
     def group_cases(self, task: Task, found: Groups, *, most: int = MOST_CASES) -> list[dict[str, Any]]:
         """The first of them as the page shows them, JSON-ready."""
-        snapshot = self.snapshot(task)
+        snapshot, usual = self.snapshot(task), suspects.number_error(self.snapshot(task))
+        reach = usual if task.kind == "numeric" else None
         cases = []
         for row_M, kind in zip(found.rows[:most], found.kind_G[:most].tolist()):
-            label_M = snapshot.state.label_N[row_M]
+            answers = [opinions.answer_of(snapshot, row) for row in row_M.tolist()]
             # those with a label first: they are what the answer comes from
-            order_M = np.argsort(label_M < 0, kind="stable")
-            shown_M = row_M[order_M][:_MOST_MEMBERS]
-            suggestion, confidence = self._group_answer(snapshot, row_M, kind)
-            cards = self._cards(snapshot, shown_M, text=420)
+            order_M = np.argsort([answer is None for answer in answers], kind="stable")
+            said = opinions.said_of_all(snapshot, row_M)
+            answer = opinions.group_answer(snapshot, opinions.different(answers), said, kind)
+            sure = None if answer is None else opinions.confidence(snapshot, said, answer)
+            given = {"prediction": named_value(task, answer), "confidence": sure}
             ids = bulk.bench_item_ids(self.bench)[row_M].tolist()
-            cases.append(
-                {
-                    "id": f"g{ids[0]}-{len(ids)}",
-                    "suggestion": None if suggestion is None else named(task, suggestion),
-                    "confidence": confidence,
-                    "wrong": None,
-                    "why": _why_grouped(task, label_M, kind),
-                    "members": [
-                        {
-                            "item_id": item_id,
-                            "label": None if label < 0 else int(label),
-                            "audit": bool(snapshot.state.audit_N[row]),
-                        }
-                        for item_id, label, row in zip(ids, label_M.tolist(), row_M.tolist())
-                    ],
-                    "items": cards,
-                }
-            )
+            members = [
+                {"item_id": item_id, "label": label, "audit": bool(snapshot.state.audit_N[row])}
+                for item_id, label, row in zip(ids, answers, row_M.tolist())
+            ]
+            cards = self._cards(snapshot, row_M[order_M][:_MOST_MEMBERS], text=420)
+            why = opinions.why_grouped(snapshot, answers, kind, said=said, usual=usual)
+            case = _case(f"g{ids[0]}-{len(ids)}", given, members, cards, why=why)
+            case |= _drawn(snapshot, said, reach)
+            # beside an answer that was given, how far the machine is off would be read as that answer's
+            cases.append(case if kind == OPEN else case | {"range": None})
         return cases
-
-    def _group_answer(
-        self, snapshot: Snapshot, row_M: IntArray, kind: int
-    ) -> tuple[int | None, float | None]:
-        """The class to give to a whole group, and how sure the machine is of it."""
-        label_M = snapshot.state.label_N[row_M]
-        given = np.unique(label_M[label_M >= 0])
-        said = [_said_of(snapshot, int(row)) for row in row_M[:200]]
-        mean_C = np.mean(said, axis=0) if said and len(said[0]) else None
-        if mean_C is None or not mean_C.any():
-            return (int(given[0]), None) if len(given) == 1 else (None, None)
-        # of labels that contradict one is right more probably than a third class
-        best = int(mean_C.argmax()) if kind == OPEN else int(given[mean_C[given].argmax()])
-        return best, round(float(mean_C[best]), 4)
 
     def outliers(self, task: Task, *, patience: float = PATIENCE) -> Answer[Strays]:
         """Items far from all others that nobody has looked at yet."""
@@ -210,19 +193,19 @@ class QualityDesk(Desk):
         snapshot = self.snapshot(task)
         k = 0 if snapshot.view is None or snapshot.view.knn is None else snapshot.view.knn.k
         cards = self._cards(snapshot, found.row_M[:most], text=_MOST_TEXT)
-        return [
-            {
-                "id": f"o{card['item_id']}",
-                "suggestion": card["prediction"],
-                "confidence": card["confidence"],
-                "wrong": None,
-                "why": f"Far from all others: its {k} nearest are {similarity:.2f} alike on average, "
-                f"where {found.usual:.2f} is usual. A broken file, another language, a class of its own?",
-                "members": [_member(card)],
-                "items": [card],
-            }
-            for card, similarity in zip(cards, found.similarity_M.tolist())
-        ]
+        cases = []
+        for card, row, similarity in zip(cards, found.row_M.tolist(), found.similarity_M.tolist()):
+            why = (
+                f"Far from all others: its {k} nearest are {similarity:.2f} alike on average, where "
+                f"{found.usual:.2f} is usual. A broken file, another language, "
+                f"{'a class of its own' if task.classes else 'a thing of its own'}?"
+            )
+            case = _case(f"o{card['item_id']}", card, [_member(card)], [card], why=why)
+            case |= _drawn(snapshot, opinions.said_of(snapshot, row), None)
+            if (told := kinds.said(snapshot, row)) is not None and told.low is not None:
+                case |= {"low": told.low, "high": told.high, "range": card["interval"]}
+            cases.append(case)
+        return cases
 
     # --- label sets --------------------------------------------------------------------------
 
@@ -300,19 +283,21 @@ class QualityDesk(Desk):
 
         issues, groups = settled(self.issues), settled(self.groups)
         strays, looks = settled(self.outliers), settled(self.second_looks)
+        choice = task.kind in CHOICE  # sets and numbers have no such figures
         return {
             "task": task.name,
             "label_issues": None if issues is None else self._issues_dict(task, issues, looks),
             "duplicates": None if groups is None else groups.as_dict(),
             "outliers": None if strays is None else len(strays),
-            "label_sets": [plain(settled(self.label_sets, coverage)) for coverage in COVERAGES],
-            "calibration": plain(settled(self.calibration)),
-            "agreement": plain(settled(self.agreement)),
-            "advice": plain(settled(self.advice)),
+            "label_sets": [plain(settled(self.label_sets, coverage)) for coverage in COVERAGES if choice],
+            "calibration": plain(settled(self.calibration)) if choice else None,
+            "agreement": plain(settled(self.agreement)) if choice else None,
+            "advice": plain(settled(self.advice)) if self.foresees(task) else None,
         }
 
     def _issues_dict(self, task: Task, found: LabelIssues, looks: SecondLooks | None) -> dict[str, Any]:
-        names, item_id_N = task.class_names, bulk.bench_item_ids(self.bench)
+        item_id_N = bulk.bench_item_ids(self.bench)
+        wrong_key = "usual_errors_off" if task.kind == "numeric" else "wrong"
         rows = zip(found.row_M, found.given_M, found.suggested_M, found.wrong_M)
         return {
             "open": len(found),
@@ -325,9 +310,9 @@ class QualityDesk(Desk):
             "items": [
                 {
                     "id": int(item_id_N[row]),
-                    "given": names[int(given)],
-                    "suggested": names[int(suggested)],
-                    "wrong": float(wrong),
+                    "given": _plain(task, given),
+                    "suggested": _plain(task, suggested),
+                    wrong_key: float(wrong),
                 }
                 for row, given, suggested, wrong in rows
             ],
@@ -367,19 +352,7 @@ class QualityDesk(Desk):
         ]
 
 
-# --- what the machine says ----------------------------------------------------------------------
-
-
-def _said_of(snapshot: Snapshot, row: int) -> FloatArray:
-    """What the machine says of a row without the row's own label; all 0 while it says nothing."""
-    result = snapshot.result
-    if result is not None and len(result.labelled_row_L):
-        at = int(np.searchsorted(result.labelled_row_L, row))
-        if at < len(result.labelled_row_L) and result.labelled_row_L[at] == row:
-            return np.asarray(result.out_of_fold_proba_LC[at])
-    if snapshot.proba_NC is None:
-        return np.zeros(len(snapshot.task.classes))
-    return np.asarray(snapshot.proba_NC[row])  # nobody's, or an audit answer: it learnt nothing from it
+# --- pieces ------------------------------------------------------------------------------------
 
 
 def _stage(labels: int) -> tuple[int, int]:
@@ -403,49 +376,56 @@ def _left_out(snapshot: Snapshot) -> tuple[FloatArray, IntArray] | None:
     return result.out_of_fold_proba_LC[held_L], result.label_N[result.labelled_row_L][held_L]
 
 
-# --- words -------------------------------------------------------------------------------------
+def _case(
+    name: str,
+    told: dict[str, Any],
+    members: list[dict[str, Any]],
+    cards: list[dict[str, Any]],
+    *,
+    why: str,
+) -> dict[str, Any]:
+    """A case as the page shows it; ``told``: with the answer to take, and how probable it is."""
+    return {
+        "id": name,
+        "suggestion": told["prediction"],
+        "confidence": told["confidence"],
+        "why": why,
+        "members": members,
+        "items": cards,
+    }
 
 
-def _why_doubted(snapshot: Snapshot, row: int, said_C: FloatArray, given: int, suggested: int) -> str:
-    right, wrong = (f"“{snapshot.task.class_names[c]}”" for c in (suggested, given))
-    text = f"Without this label the machine gives {wrong} {_percent(said_C[given])}"
-    if int(said_C.argmax()) == suggested:
-        text = f"Without this label the machine says {right}, {_percent(said_C[suggested])}"
-    if snapshot.view is None or snapshot.view.knn is None or snapshot.result is None:
-        return text + "."
-    label_K = snapshot.result.label_N[np.asarray(snapshot.view.knn.neighbour_NK[row])]
-    known, like, unlike = (
-        int(hit_K.sum()) for hit_K in (label_K >= 0, label_K == suggested, label_K == given)
-    )
-    if not known:
-        return text + "; none of its nearest items has a label."
-    return (
-        f"{text}; of the {known} labelled items nearest to it {like} say {right}, {unlike or 'none'} {wrong}."
-    )
+def _drawn(snapshot: Snapshot, said: FloatArray | None, reach: float | None) -> dict[str, Any]:
+    """What the page draws beside a set or a number: how probable each class is, or where the number may lie.
 
-
-def _why_grouped(task: Task, label_M: IntArray, kind: int) -> str:
-    names, n = task.class_names, len(label_M)
-    given, counts = np.unique(label_M[label_M >= 0], return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    labels = ", ".join(f"{counts[i]} × {names[given[i]]}" for i in order[:4])
-    without = int((label_M < 0).sum())
-    if kind == CONTRADICTING:
-        rest = f", {without} without a label" if without else ""
-        return f"{n} items that are all but the same, with different labels: {labels}{rest}."
-    if kind == OPEN:
-        return f"{n} items that are all but the same, none with a label: one answer can serve them all."
-    return f"{n} items that are all but the same: {labels}, {without} without a label."
-
-
-def _percent(share: float) -> str:
-    return ">99 %" if share > 0.995 else "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
+    Args:
+        snapshot: What is known now.
+        said: What the machine says without the label.
+        reach: How far it usually is off, of numbers.
+    """
+    low = high = None
+    if said is not None and reach:
+        places = kinds.decimals(snapshot) + 1
+        low, high = round(float(said[0]) - reach, places), round(float(said[0]) + reach, places)
+    return {
+        "proba": opinions.shown_proba(snapshot, said),
+        "low": low,
+        "high": high,
+        "range": f"± {opinions.about(reach)}" if reach else None,
+    }
 
 
 def _member(card: dict[str, Any]) -> dict[str, Any]:
     label = card["label"]
     return {
         "item_id": card["item_id"],
-        "label": None if label is None else label["position"],
+        "label": None if label is None else label["value"],
         "audit": card["audit"],
     }
+
+
+def _plain(task: Task, value: Any) -> Any:
+    """An answer by the names of its classes, or a number."""
+    if task.kind == "numeric":
+        return float(value)
+    return [task.class_names[c] for c in value] if isinstance(value, list) else task.class_names[int(value)]

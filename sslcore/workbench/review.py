@@ -17,6 +17,7 @@ import numpy as np
 
 from sslcore.errors import ConfigError
 from sslcore.instant.multiple import MultipleResult, set_confidence
+from sslcore.quality.answer_issues import number_differs, set_differs
 from sslcore.quality.thresholds import (
     Acceptance,
     acceptance,
@@ -530,7 +531,7 @@ def _set_opinion(snapshot: Snapshot) -> _Opinion:
     proba_NC = snapshot.proba_NC.copy()
     proba_NC[result.labelled_row_L] = result.out_of_fold_proba_LC
     answered = np.flatnonzero(snapshot.state.labelled_N)
-    differs_N[answered] = ((proba_NC[answered] >= 0.5) != sets(snapshot.state, answered)).any(axis=1)
+    differs_N[answered] = set_differs(proba_NC[answered], sets(snapshot.state, answered))
     return _Opinion(
         bulk.suggested_N(snapshot),
         set_confidence(proba_NC).astype(np.float32),
@@ -541,7 +542,7 @@ def _set_opinion(snapshot: Snapshot) -> _Opinion:
 
 
 def _number_opinion(snapshot: Snapshot) -> _Opinion:
-    """Of numbers: the narrower the interval, the surer; a label differs where it lies outside of it."""
+    """Of numbers: the narrower the interval, the surer; a label differs where it is farther off than most."""
     count = len(snapshot.state.label_N)
     nothing_N, differs_N = np.full(count, UNLABELLED), np.zeros(count, dtype=bool)
     result = snapshot.number
@@ -550,8 +551,7 @@ def _number_opinion(snapshot: Snapshot) -> _Opinion:
         return _Opinion(nothing_N, zero_N, zero_N, np.zeros(count, dtype=bool), differs_N)
     most = float(result.uncertainty_N.max()) or 1.0
     sure_N = (1.0 - result.uncertainty_N / most).astype(np.float32)
-    error_L = np.abs(result.out_of_fold_L - result.value_L)
-    differs_N[result.labelled_row_L] = error_L > np.quantile(error_L, 0.9)
+    differs_N[result.labelled_row_L] = number_differs(result.value_L - result.out_of_fold_L)
     return _Opinion(nothing_N, sure_N, sure_N, np.ones(count, dtype=bool), differs_N)
 
 
@@ -580,7 +580,7 @@ def _nothing_accepted(position: int) -> Acceptance:
 
 def _sets_wrong(snapshot: Snapshot, row_J: IntArray, proba_JC: FloatArray) -> IntArray:
     """0 where the likeliest set is the answer, 1 where not, -1 without an answer: classes of one column."""
-    wrong_J = ((proba_JC >= 0.5) != sets(snapshot.state, row_J)).any(axis=1).astype(np.int64)
+    wrong_J = set_differs(proba_JC, sets(snapshot.state, row_J)).astype(np.int64)
     wrong_J[~snapshot.state.labelled_N[row_J]] = UNLABELLED
     return wrong_J
 

@@ -4,10 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from sslcore.store import Event, LabelState
 from sslcore.workbench import Workbench
 from tests.browser.conftest import make_image_project, make_text_project, wait_idle, wait_until
+from tests.many_tasks import make_digits, make_reviews, truth_of
 
 pytestmark = pytest.mark.browser
 VOCABULARY = tuple(
@@ -31,8 +33,8 @@ def noisy_texts(server, name, *, n=260, labelled=180, audit=0):
     return store, set((wrong + 1).tolist())
 
 
-def opened(page, server, project, tab=None):
-    page.goto(server.address("quality", project))
+def opened(page, server, project, tab=None, task=None):
+    page.goto(server.address("quality", project) + (f"&task={task}" if task else ""))
     page.get_by_test_id("settle").wait_for(timeout=60_000)
     if tab is not None:
         page.get_by_role("tab", name=tab).click()
@@ -40,8 +42,8 @@ def opened(page, server, project, tab=None):
     return page.get_by_test_id("settle")
 
 
-def state(store):
-    return LabelState(store)[1]
+def state(store, task=None):
+    return LabelState(store)[1 if task is None else task.id]
 
 
 def saved(page):
@@ -188,3 +190,82 @@ def test_empty_states_say_what_to_do(page, shared_server):
     page.get_by_text(re.compile("Rough: from|nothing to judge")).first.wait_for()
     opened(page, shared_server, "quality-nofeatures")
     wait_until(lambda: "features are still being computed" in said(), what="no features")
+
+
+def spoilt(store, task_name, spoil, *, labelled=160):
+    """Imported labels, every tenth of them wrong."""
+    task, truth, rng = store.task(task_name), truth_of(store, task_name), np.random.default_rng(0)
+    wrong = set(rng.choice(labelled, labelled // 10, replace=False).tolist())
+    store.annotations.append(
+        [
+            Event("import-02", i, "label", task.id, [i + 1], value=value, source="imported")
+            for i, value in enumerate(spoil(held) if i in wrong else held for i, held in enumerate(truth))
+            if i < labelled
+        ]
+    )
+    return task
+
+
+def shown_cases(settle):
+    cases = settle.get_by_role("option")
+    cases.first.wait_for()
+    return [int(case[1:]) for case in cases.evaluate_all("rows => rows.map((row) => row.dataset.case)")]
+
+
+def test_a_doubtful_set_and_a_doubtful_number_by_keyboard(page, shared_server):
+    store = make_digits(shared_server.home, "quality-sets", n=220)
+    task = spoilt(store, "shape", lambda held: sorted({0, 1, 2} - set(held)))
+
+    def value(item_id):
+        return state(store, task).value_of(item_id - 1)
+
+    settle = opened(page, shared_server, "quality-sets", task="shape")
+    assert page.get_by_role("tab").all_inner_texts() == ["Label issues", "Duplicates", "Outliers"]
+    shown = shown_cases(settle)
+    before = {item_id: value(item_id) for item_id in shown[:4]}
+    assert "Without this label the machine gives “" in page.get_by_test_id("settle-why").inner_text()
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")  # the suggested set
+    page.keyboard.press("2")  # a mark of one's own, and no answer yet
+    assert item(page) == shown[2]
+    expect(page.get_by_test_id("settle-acceptTool")).to_contain_text("Give ")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
+    saved(page)
+    assert value(shown[0]) == before[shown[0]]
+    assert value(shown[1]) != before[shown[1]]
+    assert value(shown[2]) == sorted({1} ^ set(before[shown[2]]))
+    now = state(store, task)
+    assert now.confirmed_N[[item_id - 1 for item_id in shown[:3]]].all()
+    assert now.skipped_N[shown[3] - 1]
+    page.keyboard.press("u")
+    page.keyboard.press("u")
+    saved(page)
+    wait_until(lambda: value(shown[2]) == before[shown[2]], what="the set is taken back")
+    assert item(page) == shown[2]
+    page.keyboard.press("0")  # none of them
+    saved(page)
+    wait_until(lambda: value(shown[2]) == [], what="none of them")
+
+    store = make_reviews(shared_server.home, "quality-numbers", n=220)
+    task = spoilt(store, "score", lambda held: (held + 5) % 10)
+    settle = opened(page, shared_server, "quality-numbers", task="score")
+    shown = shown_cases(settle)
+    before = {item_id: value(item_id) for item_id in shown[:3]}
+    assert re.search(
+        r"the machine says [\d.-]+ \(± [\d.]+\); given", page.get_by_test_id("settle-why").inner_text()
+    )
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")  # the suggested number
+    for key in ("4", "7", "Backspace", ".", "2"):
+        page.keyboard.press(key)
+    assert item(page) == shown[2]
+    page.keyboard.press("Enter")
+    saved(page)
+    assert value(shown[0]) == before[shown[0]]
+    assert value(shown[1]) != before[shown[1]]
+    assert value(shown[2]) == 4.2
+    assert state(store, task).confirmed_N[[item_id - 1 for item_id in shown[:3]]].all()
+    page.keyboard.press("u")
+    saved(page)
+    wait_until(lambda: value(shown[2]) == before[shown[2]], what="the number is taken back")

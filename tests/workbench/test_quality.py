@@ -17,7 +17,8 @@ from sslcore.workbench import Workbench
 from sslcore.workbench.later import Answer, Later
 from sslcore.workbench.quality import _stage
 from sslcore.workbench.suspects import CONTRADICTING, FEWEST_LABELS, OPEN, PARTLY, doubtful_labels
-from tests.browser.harness import TOPICS, make_text_project
+from tests.browser.harness import TOPICS, compute_features, make_text_project
+from tests.many_tasks import SHAPES, make_digits, make_reviews, truth_of
 
 PATIENT = {"patience": 60.0}
 
@@ -307,6 +308,254 @@ def test_report_holds_every_figure(noisy):
     assert held["agreement"] is None
 
 
+# --- sets and numbers ----------------------------------------------------------------------------
+
+
+def give(bench, task, values, *, seq=1, client="labels-02", **more):
+    more = {"source": "imported"} | more
+    bench.record(
+        [
+            Event(client, seq + i, "label", task.id, [row + 1], value=value, **more)
+            for i, (row, value) in enumerate(values.items())
+        ]
+    )
+    bench.live.refresh()
+
+
+def taught(make, task_name, spoil, folder, *, labels=200, wrong=20):
+    """A project with imported labels of a task, some of them spoilt; the task and the spoilt rows."""
+    rng = np.random.default_rng(0)
+    make(folder, task_name, n=260).close()
+    bench = Workbench.open(task_name, root=folder)
+    task, truth = bench.task(task_name), truth_of(bench.store, task_name)
+    spoilt = set(rng.choice(labels, wrong, replace=False).tolist())
+    give(bench, task, {row: spoil(truth[row], rng) if row in spoilt else truth[row] for row in range(labels)})
+    return bench, task, spoilt
+
+
+def one_class_less_or_more(held, rng):
+    return sorted(set(held) ^ {int(rng.integers(3))})
+
+
+def far_away(held, rng):
+    return float((held + 5) % 10)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setenv("LABELLOOM_HOME", str(tmp_path_factory.getbasetemp()))
+    patch.setattr(launch, "ensure_worker", lambda home, project: None)
+    yield tmp_path_factory.mktemp("kinds")
+    patch.undo()
+
+
+@pytest.fixture
+def shapes(tmp_path, home):
+    bench, task, spoilt = taught(make_digits, "shape", one_class_less_or_more, tmp_path)
+    yield bench, task, spoilt
+    bench.close()
+
+
+@pytest.fixture
+def scores(tmp_path, home):
+    bench, task, spoilt = taught(make_reviews, "score", far_away, tmp_path)
+    yield bench, task, spoilt
+    bench.close()
+
+
+def test_wrong_sets_are_found_and_the_why_names_the_classes(shapes):
+    bench, task, spoilt = shapes
+    found = bench.quality.issues(task, **PATIENT).value
+    rows = found.row_M.tolist()
+    assert (found.judged, found.missing) == (200, 0)
+    assert len(spoilt & set(rows)) >= 0.6 * len(spoilt)
+    assert len(spoilt & set(rows)) >= 0.75 * len(rows)
+    assert (np.diff(found.wrong_M) <= 1e-9).all()
+    (case, *_) = bench.quality.issue_cases(task, found)
+    given, better = found.given_M[0], found.suggested_M[0]
+    assert case["members"] == [{"item_id": rows[0] + 1, "label": given, "audit": False}]
+    assert case["suggestion"]["value"] == better != given
+    unlike = {SHAPES[c] for c in set(given) ^ set(better)}
+    assert case["why"].startswith("Without this label the machine gives “")
+    assert all(f"“{name}”" in case["why"] for name in unlike)
+    assert not any(f"“{name}”" in case["why"] for name in set(SHAPES) - unlike)
+    assert {c for c, _ in case["proba"]} == {0, 1, 2}
+    assert 0 < case["confidence"] < 1
+
+
+def test_wrong_numbers_are_found_and_the_why_tells_the_usual_error(scores):
+    bench, task, spoilt = scores
+    found = bench.quality.issues(task, **PATIENT).value
+    rows = found.row_M.tolist()
+    assert found.judged == 200
+    assert len(spoilt & set(rows)) >= 0.75 * len(spoilt)
+    assert len(spoilt & set(rows)) >= 0.9 * len(rows)
+    assert (np.diff(found.wrong_M) <= 0).all()
+    assert found.wrong_M.min() > 3
+    (case, *_) = bench.quality.issue_cases(task, found)
+    said, given = found.suggested_M[0], found.given_M[0]
+    assert case["members"][0]["label"] == given
+    assert case["suggestion"]["value"] == said
+    assert case["why"].startswith(f"Without this label the machine says {said:.1f} (± ")
+    assert case["why"].endswith(f"); given {given:g}.")
+    assert case["low"] < said < case["high"]
+    assert not case["low"] <= given <= case["high"]
+
+
+@pytest.mark.parametrize("kind", ["shapes", "scores"])
+def test_sets_and_numbers_that_were_settled_do_not_come_back(kind, request):
+    bench, task, _ = request.getfixturevalue(kind)
+    found = bench.quality.issues(task, **PATIENT).value
+    kept, changed, skipped, untouched = found.row_M[:4].tolist()
+    settling = {"client": "person-02", "source": "human"}
+    give(bench, task, {kept: found.given_M[0]}, **settling)
+    give(bench, task, {changed: found.suggested_M[1]}, seq=2, **settling)
+    bench.record([Event("person-02", 3, "skip", task.id, [skipped + 1])])
+    bench.live.refresh()
+    now = bench.quality.issues(task, **PATIENT).value
+    assert not {kept, changed, skipped} & set(now.row_M.tolist())
+    assert untouched in now.row_M
+    assert (now.confirmed, now.aside, now.judged) == (2, 1, 198)
+    assert skipped in bench.quality.issues(task, aside=True, **PATIENT).value.row_M
+    looks = bench.quality.second_looks(task, **PATIENT).value
+    assert (looks.changed, looks.kept) == (1, 1)
+    bench.record([Event("person-02", 4, "undo", undoes="person-02:1")])
+    bench.live.refresh()
+    assert kept in bench.quality.issues(task, **PATIENT).value.row_M
+
+
+@pytest.mark.parametrize("kind", ["shapes", "scores"])
+def test_neither_audit_answers_nor_labels_given_in_bulk_are_doubted(kind, request):
+    bench, task, _ = request.getfixturevalue(kind)
+    rng, truth = np.random.default_rng(1), truth_of(bench.store, task.name)
+    spoil = one_class_less_or_more if kind == "shapes" else far_away
+    wrong = {row: spoil(truth[row], rng) for row in range(200, 250)}
+    give(bench, task, {row: wrong[row] for row in range(200, 240)}, client="auditor1", purpose="audit")
+    bulk = [wrong[row] for row in range(240, 244)]
+    ids = [row + 1 for row in range(240, 244)]
+    bench.record([Event("person-03", 1, "label", task.id, ids, values=bulk, source="bulk")])
+    bench.live.refresh()
+    found = bench.quality.issues(task, **PATIENT).value
+    assert found.judged == 200
+    assert len(found) > 5
+    assert found.row_M.max() < 200
+
+
+def test_few_numbers_doubt_nobody(tmp_path, home):
+    bench, task, _ = taught(make_reviews, "score", far_away, tmp_path, labels=12, wrong=2)
+    few = bench.quality.issues(task, **PATIENT).value
+    assert (len(few), few.judged, few.missing) == (0, 0, FEWEST_LABELS - 12)
+    bench.close()
+
+
+def test_the_only_set_with_a_class_is_not_doubted_for_it(tmp_path, home):
+    bench, task, _ = taught(make_digits, "shape", one_class_less_or_more, tmp_path, labels=60, wrong=0)
+    bench.label.add_class(task, "rare")
+    bench.live.refresh()
+    task, truth = bench.task("shape"), truth_of(bench.store, "shape")
+    doubted = bench.quality.issues(task, **PATIENT).value.row_M
+    row = next(row for row in range(60) if row not in doubted and truth[row] == [0, 2])
+    give(bench, task, {row: [0, 2, 3]}, client="labels-04")
+    assert row not in bench.quality.issues(task, **PATIENT).value.row_M
+    (at,) = np.flatnonzero(bench.snapshot(task).loop_answer.labelled_row_L == row)
+    assert bench.snapshot(task).loop_answer.out_of_fold_proba_LC[at, 3] < 0.2  # unlike as it is
+    bench.close()
+
+
+@pytest.fixture
+def alike(tmp_path, home):
+    """Sixty texts with pairs of all but the same, and tasks of sets and of numbers."""
+    rng = np.random.default_rng(0)
+    words = [a + b for a in ("river", "stone", "cloud", "garden") for b in ("side", "bed", "less", "ward")]
+    texts = [" ".join(rng.choice(words, 90)) for _ in range(60)]
+    for i in range(5):
+        texts[10 * i + 1] = texts[10 * i] + " ."
+    store = make_text_project(tmp_path, "alike", n=60, texts=texts)
+    with store.importing() as batch:
+        batch.ensure_task("shape", kind="multiple", classes=SHAPES)
+        batch.ensure_task("score", kind="numeric")
+    compute_features(store, "tfidf")
+    store.close()
+    bench = Workbench.open("alike", root=tmp_path)
+    yield bench
+    bench.close()
+
+
+def test_sets_contradict_where_they_differ(alike):
+    task = alike.task("shape")
+    give(alike, task, {0: [0, 2], 1: [2, 0], 10: [1], 11: [1, 2], 20: []})
+    found = alike.quality.groups(task, **PATIENT).value
+    assert [row_M.tolist() for row_M in found.rows] == [[10, 11], [20, 21], [30, 31], [40, 41]]
+    assert found.kind_G.tolist() == [CONTRADICTING, PARTLY, OPEN, OPEN]
+    assert found.settled == 1
+    first, second, *_ = alike.quality.group_cases(task, found)
+    assert first["suggestion"]["value"] in ([1], [1, 2])
+    assert "with different labels: 1 × straight; 1 × straight, closed." in first["why"]
+    assert [member["label"] for member in second["members"]] == [[], None]
+    assert second["suggestion"] | {"colour": ""} == {
+        "position": None,
+        "name": "none of them",
+        "colour": "",
+        "value": [],
+    }
+    assert "1 × none of them, 1 without a label" in second["why"]
+    give(alike, task, {10: [1], 11: [1, 2]}, client="person-06", source="human")
+    assert alike.quality.groups(task, **PATIENT).value.count(CONTRADICTING) == 0
+
+
+def test_numbers_contradict_where_they_are_further_apart_than_the_machine_is_off(alike):
+    task, rng = alike.task("score"), np.random.default_rng(0)
+    give(alike, task, {row: round(rng.normal(5, 1), 1) for row in range(2, 60) if row % 10 > 1})
+    give(alike, task, {0: 5.0, 1: 5.1, 10: 1.0, 11: 9.0, 20: 5.0}, client="labels-03")
+    found = alike.quality.groups(task, **PATIENT).value
+    assert [row_M.tolist() for row_M in found.rows] == [[10, 11], [20, 21], [30, 31], [40, 41]]
+    assert found.kind_G.tolist() == [CONTRADICTING, PARTLY, OPEN, OPEN]
+    assert found.settled == 1
+    first, second, third, _ = alike.quality.group_cases(task, found)
+    assert first["suggestion"]["value"] in (1.0, 9.0)
+    assert "with different labels: 1, 9. Without them the machine says " in first["why"]
+    assert first["range"] is None
+    assert second["suggestion"]["value"] == 5.0
+    assert third["suggestion"]["value"] == round(third["suggestion"]["value"], 1)
+    assert third["confidence"] is None
+    assert third["range"].startswith("± ")
+
+
+def test_outliers_of_any_kind_suggest_what_the_machine_says(shapes):
+    bench, task, _ = shapes
+    found = bench.quality.outliers(task, **PATIENT).value
+    for case in bench.quality.outlier_cases(task, found):
+        assert isinstance(case["suggestion"]["value"], list)
+        assert len(case["proba"]) == 3
+
+
+@pytest.mark.parametrize("kind", ["shapes", "scores"])
+def test_a_report_of_sets_or_numbers_holds_what_there_is(kind, request, capsys, tmp_path, monkeypatch):
+    bench, task, _ = request.getfixturevalue(kind)
+    assert bench.quality.judges(task)
+    assert not bench.quality.foresees(task)
+    held = bench.quality.report(task)
+    issues = held["label_issues"]["items"]
+    assert json.loads(json.dumps(held))["label_issues"]["open"] == len(issues) > 5
+    assert held["label_sets"] == []
+    assert held["calibration"] is held["agreement"] is held["advice"] is None
+    first = issues[0]
+    if kind == "shapes":
+        assert set(first["given"]) < {*SHAPES, ""}
+        assert 0.25 < first["wrong"] <= 1
+    else:
+        assert isinstance(first["suggested"], float)
+        assert first["usual_errors_off"] > 3
+    bench.close()
+    monkeypatch.setenv("LABELLOOM_HOME", str(tmp_path))
+    assert main(["quality", task.name, "--task", task.name]) == 0
+    text = capsys.readouterr().out
+    assert f"doubtful labels: {len(issues)} of 200" in text
+    assert " rather " in text
+    assert "calibration" not in text
+
+
 # --- beside the page -----------------------------------------------------------------------------
 
 
@@ -363,7 +612,9 @@ def test_ten_thousand_labels_are_judged_in_a_second():
         out_of_fold_proba_LC=proba_NC,
         label_N=label_N,
     )
-    snapshot = SimpleNamespace(state=state, result=result, view=SimpleNamespace(knn=knn))
+    task = SimpleNamespace(kind="single")
+    view = SimpleNamespace(knn=knn)
+    snapshot = SimpleNamespace(task=task, state=state, result=result, loop_answer=None, view=view)
     start = time.perf_counter()
     found = doubtful_labels(snapshot)
     assert time.perf_counter() - start < 1.0

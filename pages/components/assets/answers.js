@@ -16,10 +16,18 @@ export function same(one, other) {
  */
 export function words(task, value) {
   if (value === null || value === undefined) return "?";
-  if (task.kind === "numeric") return String(value);
+  if (task.kind === "numeric") return number(value);
   const name = (position) => task.classes[position]?.name ?? "?";
   if (!Array.isArray(value)) return name(value);
   return value.length ? value.map(name).join(", ") : "none of them";
+}
+
+/**
+ * A number without the noise of its binary form: 0.1 + 0.2 reads 0.3.
+ * @param {number} value
+ */
+export function number(value) {
+  return String(Number(value.toPrecision(12)));
 }
 
 /**

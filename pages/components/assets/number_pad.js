@@ -4,7 +4,7 @@
  * The keys go into the field wherever the focus is, so that undo, skip and the rest keep their keys. A number
  * far outside of those given so far is asked about once; what is no number is not sent.
  */
-import { suggested } from "./answers.js";
+import { number, suggested } from "./answers.js";
 import { button, el } from "./dom.js";
 
 const TYPED = [..."0123456789.,-"];
@@ -14,7 +14,10 @@ const ENOUGH = 5;
 const MOST_TYPED = 24;
 
 export class NumberPad {
-  /** @param {{answer: (verb: "label"|"accept", value: number) => void, entry: () => any, scale: () => any}} host */
+  /**
+   * @param {{answer: (verb: "label"|"accept", value: number) => void, entry: () => any, scale: () => any,
+   *   blank?: () => void}} host `blank`: what Enter does with nothing typed, where it is another thing.
+   */
   constructor(host) {
     this.host = host;
     this.field = el("input", {
@@ -106,6 +109,7 @@ export class NumberPad {
     if (!entry) return;
     const text = (entry.typed ?? "").trim();
     const said = suggested(entry.card);
+    if (!text && this.host.blank) return this.host.blank();
     if (!text) {
       const held = entry.given?.value ?? entry.card.label;
       if (held !== null && held !== undefined) return this._give(entry, "label", held);
@@ -154,12 +158,12 @@ export class NumberPad {
     const held = entry?.given?.value ?? entry?.card.label ?? null;
     if (this.field.value !== text) this.field.value = text;
     const said = entry?.card.said ?? null;
-    this.field.placeholder = held !== null ? String(held) : said ? `✨ ${said.value}` : this.task.name;
+    this.field.placeholder = held !== null ? number(held) : said ? `✨ ${said.value}` : this.task.name;
     this.field.classList.toggle("given", held !== null && !text);
     this.field.disabled = !entry;
     this._paintSaid(said);
     this._paintTrack(said, text ? read(text) : held);
-    const value = text ? text : held !== null ? String(held) : said ? String(said.value) : "";
+    const value = text ? text : held !== null ? number(held) : said ? String(said.value) : "";
     this.told.textContent = value ? `${!text && held === null ? "Accept" : "Give"}: ${value}` : "Type a number";
     this.confirmButton.dataset.by = text || held !== null ? "person" : said ? "machine" : "nobody";
     this.confirmButton.disabled = !entry || !value;

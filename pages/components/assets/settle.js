@@ -3,25 +3,35 @@
  *
  * On the left what waits, on the right the case itself, and a key for every answer. What is pressed shows
  * at once, the next case stands there, and the answer goes through the outbox. The order stays as it is
- * while one works: newer lists add and take away, they do not shuffle.
+ * while one works: newer lists add and take away, they do not shuffle. A set or a number of one's own is put
+ * together first, on the pads of the Label page, and Enter gives it; with nothing changed Enter takes the
+ * suggestion.
  */
+import { same, words } from "./answers.js";
 import { button, count, el, percent } from "./dom.js";
 import { Outbox } from "./journal.js";
 import { keyLabel, listen } from "./keys.js";
 import { ClassSearch, findClasses } from "./class_search.js";
+import { NumberPad } from "./number_pad.js";
 import { Pictures, Sample } from "./sample.js";
+import { SetPad } from "./set_pad.js";
 
 const TELL_AFTER = 700;
 const MOST_BUTTONS = 10;
+const SET_LISTED = 40; // classes of a set that the pad lists, all of them
 const THUMBNAIL = 128;
 const MEMBER = 256;
+/** What an answer is called, by the kind of task. */
+const ANSWERS = { multiple: "a set", numeric: "a number" };
 const SOURCES = { human: "by a person", bulk: "by a person, with others", imported: "imported", pseudo: "by a model" };
 
 /**
  * @typedef {{verb: string, words: string, batches: string[]}} Given
- * @typedef {{id: string, suggestion: any, confidence: number | null, wrong: number | null, why: string,
- *   members: {item_id: number, label: number | null, audit: boolean}[], items: any[]}} Case
- * @typedef {{case: Case, given: Given | null, flagged: boolean}} Entry
+ * @typedef {number | number[]} Value Of one choice a position, of several positions, or a number.
+ * @typedef {{id: string, suggestion: any, confidence: number | null, why: string, proba: [number, number][],
+ *   low: number | null, high: number | null, range: string | null,
+ *   members: {item_id: number, label: Value | null, audit: boolean}[], items: any[]}} Case
+ * @typedef {{case: Case, given: Given | null, flagged: boolean, draft?: any}} Entry `draft`: for the pad.
  */
 
 /** What was settled in this page load, by project, task and list; outlives the component. @type {Map<string, Entry[]>} */
@@ -68,16 +78,18 @@ class Settle {
     this.choices = el("div", { class: "choices", role: "group", "aria-label": "Classes" });
     this.search = new ClassSearch({
       find: (words) => findClasses(this.data, words),
-      offer: (one) => this._classButton(one),
+      offer: (one) => this._classButton(one, true),
       failed: (words) => this._say(words),
     });
+    // what is marked or typed there changes what Enter does
+    this.padPlace = el("div", { class: "pad-place", on: { click: () => this._paintTools(), input: () => this._paintTools() } });
     this.tools = el("div", { class: "tools" });
     this.save = el("span", { class: "save quiet", role: "status", data: { testid: "settle-saved" } });
     this.told = el("span", { class: "told", role: "status", "aria-live": "polite", data: { testid: "settle-told" } });
     this._buildTools();
     const side = el("div", { class: "side" }, this.head, this.list);
     const facts = el("div", { class: "facts" }, this.given, this.said);
-    this.body = el("div", { class: "body" }, facts, this.why, this.stage, this.choices, this.search.root, this.tools);
+    this.body = el("div", { class: "body" }, facts, this.why, this.stage, this.choices, this.padPlace, this.search.root, this.tools);
     this.foot = el("div", { class: "foot" }, this.told, this.save);
     this.empty = el("div", { class: "empty", data: { testid: "settle-empty" } });
     this.root.replaceChildren(side, el("div", { class: "desk" }, this.body, this.empty, this.foot));
@@ -94,7 +106,7 @@ class Settle {
     };
     this.tools.replaceChildren(
       tool("keepTool", "Keep", "k", () => this.keep(), "The label is right: it is not doubted again"),
-      tool("acceptTool", "Take ✨", "Enter", () => this.accept(), "Give the suggested class"),
+      tool("acceptTool", "Take ✨", "Enter", () => this.enter(), "Give what is suggested"),
       tool("skipTool", "Skip", "Space", () => this.skip(), "Set the case aside"),
       tool("flagTool", "Flag", "f", () => this.flag(), "Mark for a second look, or take the mark off"),
       tool("undoTool", "Undo", "u", () => this.undo(), "Take the last answer back"),
@@ -117,11 +129,44 @@ class Settle {
       this.outbox = outbox;
       outbox.subscribe((news) => this._stored(news), this.stop.signal);
     }
+    this._usePad(data.task);
     this._merge(data.cases);
-    this.choices.replaceChildren(...data.classes.slice(0, MOST_BUTTONS).map((one) => this._classButton(one)));
-    this.search.show(data.task.classes > MOST_BUTTONS);
+    const listed = this.pad ? [] : data.classes.slice(0, MOST_BUTTONS);
+    this.choices.replaceChildren(...listed.map((one) => this._classButton(one)));
+    this.choices.hidden = !listed.length;
+    this.search.show(data.count > (this.pad ? SET_LISTED : MOST_BUTTONS));
     this.root.dataset.list = data.list;
     this.paint();
+  }
+
+  /** Sets and numbers are put together on a pad, one class has a button. */
+  _usePad(task) {
+    const host = {
+      answer: (verb, value) => this._give(value, verb),
+      entry: () => this.current && this._draft(this.current),
+      scale: () => this.data.scale,
+      blank: () => this.accept(),
+    };
+    if (this._padOf !== task.kind) this.pad = task.kind === "multiple" ? new SetPad(host) : task.kind === "numeric" ? new NumberPad(host) : null;
+    this._padOf = task.kind;
+    this.padPlace.replaceChildren(...(this.pad ? [this.pad.root] : []));
+    this.padPlace.hidden = !this.pad;
+    this.pad?.use(task);
+  }
+
+  /** What the pad shows of a case, and what is marked or typed there. @param {Entry} entry */
+  _draft(entry) {
+    const { members, suggestion, confidence, low, high, proba } = entry.case;
+    const labels = distinct(members);
+    const said = suggestion && { value: suggestion.value, confidence, low, high };
+    entry.draft ??= { card: { label: labels.length === 1 ? labels[0] : null, said, proba, audit: false }, given: null, marks: null, typed: "" };
+    return entry.draft;
+  }
+
+  /** Whether a set or a number of one's own has been begun. */
+  get _drafting() {
+    const draft = this.current?.draft;
+    return Boolean(this.pad && draft && (draft.marks || draft.typed.trim()));
   }
 
   /** Keeps the order that is on the screen; what is settled here stays, what the list no longer has goes. */
@@ -133,12 +178,16 @@ class Settle {
       const newer = fresh.get(entry.case.id);
       if (!newer) continue;
       // what stands before one's eyes does not change under the hand
-      if (entry !== this.current) entry.case = newer;
+      if (entry !== this.current && !this._begun(entry)) Object.assign(entry, { case: newer, draft: undefined });
       fresh.delete(entry.case.id);
     }
     const added = [...fresh.values()].map((one) => ({ case: one, given: null, flagged: one.items.some((card) => card.flagged) }));
     this.entries = [...this.done, ...kept, ...added];
     if (!this.current || !this.entries.includes(this.current)) this.current = this._open[0] ?? null;
+  }
+
+  _begun({ draft }) {
+    return Boolean(draft && (draft.marks || draft.typed));
   }
 
   get _open() {
@@ -178,33 +227,58 @@ class Settle {
   keep() {
     const { members } = this.current?.case ?? { members: [] };
     const labelled = members.filter(({ label }) => label !== null);
-    if (!labelled.length) return this._say("There is no label to keep: give a class, or skip.");
+    if (!labelled.length) return this._say(`There is no label to keep: give ${this._what}, or skip.`);
     const events = labelled.map(({ item_id, label }) => ({ verb: "label", items: [item_id], value: label }));
-    const words = labelled.length === 1 ? `kept ${this._name(labelled[0].label)}` : "kept apart";
-    this._settle("keep", words, events);
+    const told = labelled.length === 1 ? `kept ${this._info(labelled[0].label).name}` : "kept apart";
+    this._settle("keep", told, events);
+  }
+
+  /** Gives what was put together on the pad; with nothing begun there, what is suggested. */
+  enter() {
+    if (this._drafting) this.pad.confirm();
+    else this.accept();
   }
 
   accept() {
     const { suggestion } = this.current?.case ?? {};
-    if (!suggestion) return this._say("There is no suggestion to take: give a class.");
-    this._give(suggestion, "accept");
+    if (!suggestion) return this._say(`There is no suggestion to take: give ${this._what}.`);
+    this._give(suggestion.value, "accept");
   }
 
-  /** @param {{position: number, name: string}} info */
-  label(info) {
-    if (this.current) this._give(info, "label");
+  /** A class key or button: of one choice the answer, of several a mark. @param {{position: number, name: string}} info */
+  label({ position, name }) {
+    if (!this.current) return;
+    if (!(this.pad instanceof SetPad)) return this._give(position, "label", name);
+    this.pad.toggle(position);
+    this._paintTools();
   }
 
-  /** One class for all that have another one or none; audit answers stay what they are. */
-  _give(info, verb) {
-    const members = this.current.case.members;
-    const open = members.filter(({ label, audit }) => label !== info.position && !(audit && label !== null));
-    if (members.length === 1 && !open.length) return members[0].label === info.position ? this.keep() : this._say("An audit answer stays what it is.");
+  /**
+   * One answer for all that have another one or none; audit answers stay what they are.
+   * @param {Value} value
+   * @param {"label" | "accept"} verb
+   * @param {string} [name] What it is called.
+   */
+  _give(value, verb, name = this._info(value).name) {
+    const entry = this.current;
+    const { members } = entry.case;
+    const open = members.filter(({ label, audit }) => !same(label, value) && !(audit && label !== null));
+    if (members.length === 1 && !open.length) return same(members[0].label, value) ? this.keep() : this._say("An audit answer stays what it is.");
     if (!open.length) return this._say("All of them have this label, or are audit answers.");
     const items = open.map(({ item_id }) => item_id);
-    this._settle(verb, open.length > 1 ? `${info.name} for ${count(open.length)}` : info.name, [
-      { verb: open.length > 1 ? "label" : verb, items, value: info.position },
+    this._settle(verb, open.length > 1 ? `${name} for ${count(open.length)}` : name, [
+      { verb: open.length > 1 ? "label" : verb, items, value },
     ]);
+    if (entry.draft) entry.draft.given = { verb, value };
+  }
+
+  /** What is marked or typed is forgotten. */
+  _drop(entry) {
+    if (entry.draft) Object.assign(entry.draft, { given: null, marks: null, typed: "" });
+  }
+
+  get _what() {
+    return ANSWERS[this.data.task.kind] ?? "a class";
   }
 
   skip() {
@@ -224,21 +298,28 @@ class Settle {
     this.paint();
   }
 
+  /** What the machine showed, as the store keeps it. @param {Case} one */
+  _shown({ suggestion, confidence, low, high }) {
+    if (!suggestion) return undefined;
+    if (this.data.task.kind === "numeric") return [suggestion.value, low, high].filter((part) => part !== null);
+    return confidence === null ? undefined : [suggestion.value, confidence];
+  }
+
   /**
    * @param {string} verb
-   * @param {string} words
+   * @param {string} told
    * @param {any[]} events
    */
-  _settle(verb, words, events) {
+  _settle(verb, told, events) {
     const entry = this.current;
     if (!entry) return;
     if (entry.given) this._takeBack(entry);
-    const { suggestion, confidence } = entry.case;
-    const shown = suggestion && confidence !== null ? [suggestion.position, confidence] : undefined;
+    this._drop(entry);
+    const shown = this._shown(entry.case);
     const batches = events.map((event) => this.outbox.add({ task: this.data.task.id, ...(event.items.length === 1 ? { shown } : {}), ...event }));
-    entry.given = { verb, words, batches };
+    entry.given = { verb, words: told, batches };
     this.done.push(entry);
-    this._say(`${words[0].toUpperCase()}${words.slice(1)}.`);
+    this._say(`${told[0].toUpperCase()}${told.slice(1)}.`);
     this._next();
     this.paint();
   }
@@ -256,6 +337,7 @@ class Settle {
   _takeBack(entry) {
     for (const batch of entry.given.batches.toReversed()) this.outbox.add({ verb: "undo", undoes: batch });
     entry.given = null;
+    this._drop(entry);
     this.done.splice(this.done.indexOf(entry), 1);
   }
 
@@ -311,17 +393,18 @@ class Settle {
   _verdict(entry) {
     if (entry.given) return [el("b", {}, `✓ ${entry.given.words}`)];
     const { suggestion, members } = entry.case;
-    const labels = [...new Set(members.map(({ label }) => label).filter((label) => label !== null))];
-    const parts = labels.slice(0, 2).flatMap((label, i) => [i ? " / " : null, this._chip(label), this._name(label)]);
+    const labels = distinct(members);
+    const parts = labels.slice(0, 2).flatMap((label, i) => [i ? " / " : null, ...this._chips(label), this._info(label).name]);
     if (members.length > 1) parts.unshift(`${count(members.length)} × `);
-    if (suggestion && labels.join() !== String(suggestion.position)) parts.push(labels.length ? " → " : null, "✨ ", chip(suggestion), suggestion.name);
+    const all = labels.length === 1 && same(labels[0], suggestion?.value);
+    if (suggestion && !all) parts.push(labels.length ? " → " : null, "✨ ", ...this._chips(suggestion.value), suggestion.name);
     if (entry.flagged) parts.push(" ⚑");
     return parts.filter((part) => part !== null);
   }
 
   /** @param {Entry} entry */
   _paintCase(entry) {
-    const { suggestion, confidence, why, members, items } = entry.case;
+    const { suggestion, confidence, range, why, members, items } = entry.case;
     const single = members.length === 1;
     if (single) this.sample.paint(items[0]);
     else if (this._members !== entry.case) this.stage.replaceChildren(el("div", { class: "members" }, ...items.map((card) => this._card(card)), this._more(entry.case)));
@@ -332,12 +415,14 @@ class Settle {
     const { label, source, annotator } = items[0];
     const by = [SOURCES[source] ?? "", annotator ? `(${annotator})` : ""].filter(Boolean).join(" ");
     this.given.hidden = !single;
-    this.given.replaceChildren(el("span", { class: "quiet" }, "Given "), ...(label ? [chip(label), el("b", {}, label.name), el("span", { class: "quiet" }, by)] : [el("span", {}, "no label")]));
+    this.given.replaceChildren(el("span", { class: "quiet" }, "Given "), ...(label ? [...this._chips(label.value), el("b", {}, label.name), el("span", { class: "quiet" }, by)] : [el("span", {}, "no label")]));
     this.said.hidden = !suggestion;
-    if (suggestion) this.said.replaceChildren(el("span", { class: "quiet" }, single ? "Machine ✨" : "All of them ✨"), chip(suggestion), el("b", {}, suggestion.name), el("span", { class: "quiet" }, confidence === null ? "" : percent(confidence)));
+    const sure = confidence === null ? (range ?? "") : percent(confidence);
+    if (suggestion) this.said.replaceChildren(el("span", { class: "quiet" }, single ? "Machine ✨" : "All of them ✨"), ...this._chips(suggestion.value), el("b", {}, suggestion.name), el("span", { class: "quiet" }, sure));
     this._keepTool.disabled = !members.some((member) => member.label !== null);
     this._keepTool.lastChild.textContent = single ? "Keep" : "Keep apart";
-    this._acceptTool.disabled = !suggestion;
+    this.pad?.paint(this._draft(entry));
+    this._paintTools();
     this._flagTool.setAttribute("aria-pressed", String(entry.flagged));
     for (const node of this.choices.children) {
       const position = Number(node.dataset.position);
@@ -348,11 +433,29 @@ class Settle {
     this.pictures.preload(soon, 1024);
   }
 
+  /** What Enter does now stands on its button. */
+  _paintTools() {
+    if (!this.current) return;
+    const { suggestion } = this.current.case;
+    const own = this._drafting;
+    this._acceptTool.disabled = !own && !suggestion;
+    const told = own ? `Give ${this._begunWords}` : "Take ✨";
+    this._acceptTool.lastChild.textContent = told;
+    this._acceptTool.setAttribute("aria-label", told);
+    this._acceptTool.title = own ? "Give what was put together here" : `Give ${this._what} as suggested`;
+    this._acceptTool.classList.toggle("own", own);
+  }
+
+  get _begunWords() {
+    const { marks, typed } = this.current.draft;
+    return marks ? this._info([...marks].sort((one, other) => one - other)).name : typed.trim();
+  }
+
   /** One of a group. */
   _card(card) {
     const content = card.sha ? this.pictures.get(card, MEMBER).cloneNode() : el("p", { class: "text" }, card.text ?? card.key);
     if (card.sha) pixelated(content);
-    const label = card.label ? [chip(card.label), el("b", { class: "name" }, card.label.name)] : [el("span", { class: "quiet" }, "no label")];
+    const label = card.label ? [...this._chips(card.label.value), el("b", { class: "name" }, card.label.name)] : [el("span", { class: "quiet" }, "no label")];
     const by = [SOURCES[card.source] ?? "", card.audit && card.label ? "audit" : ""].filter(Boolean).join(" · ");
     return el("div", { class: "member", title: card.key }, content, el("div", { class: "fact" }, ...label, el("span", { class: "quiet" }, by)));
   }
@@ -363,17 +466,23 @@ class Settle {
     return rest > 0 ? el("p", { class: "quiet" }, `and ${count(rest)} more`) : el("span", { hidden: true });
   }
 
-  _name(position) {
-    return this.data.classes.find((one) => one.position === position)?.name ?? this._labelOf(position)?.name ?? `class ${position}`;
+  /** How an answer is called, and the colour of a class. @param {Value} value */
+  _info(value) {
+    const { task, classes } = this.data;
+    if (task.kind === "numeric" || Array.isArray(value)) return { name: words(task, value) };
+    return classes.find((one) => one.position === value) ?? this._labelOf(value) ?? { name: `class ${value}` };
   }
 
-  _chip(position) {
-    return chip(this.data.classes.find((one) => one.position === position) ?? this._labelOf(position));
+  /** The colours of an answer; a number has none. @param {Value} value */
+  _chips(value) {
+    if (this.data.task.kind === "numeric") return [];
+    if (Array.isArray(value)) return value.map((position) => chip(this.data.task.classes[position]));
+    return [chip(this._info(value))];
   }
 
-  /** A class without a key is known by the items that have it. */
+  /** A class without a key is known by the items that have it, or that it is suggested for. */
   _labelOf(position) {
-    for (const { case: one } of this.entries) for (const { label } of one.items) if (label?.position === position) return label;
+    for (const { case: one } of this.entries) for (const info of [one.suggestion, ...one.items.map((card) => card.label)]) if (info?.position === position) return info;
     return null;
   }
 
@@ -399,13 +508,15 @@ class Settle {
   _bound(name) {
     // the list of a tab that was just left may still be there: keys are for the one in view
     if (!this.root.getClientRects().length) return null;
+    const typed = this._padKey(name);
+    if (typed) return typed;
     if (["u", "Backspace", "Ctrl+Z"].includes(name)) return () => this.undo();
     if (!this.entries.length) return null;
     if (name === "ArrowUp" || name === "ArrowLeft") return () => this.move(-1);
     if (name === "ArrowDown" || name === "ArrowRight") return () => this.move(1);
     if (this.body.hidden) return null;
     if (name === "k") return () => this.keep();
-    if (name === "Enter" || name === "a") return () => this.accept();
+    if (name === "Enter" || name === "a") return () => this.enter();
     if (name === "Space") return () => this.skip();
     if (name === "f") return () => this.flag();
     if (name === "/" && this.search.opens) return this.search.opens;
@@ -413,10 +524,19 @@ class Settle {
     return one ? () => this.label(one) : null;
   }
 
-  _classButton(one) {
+  /** What a key does on the pad; null where nothing. @param {string} name */
+  _padKey(name) {
+    if (!this.pad || !this.entries.length || this.body.hidden) return null;
+    if (name === "Escape" && this._drafting) return () => (this._drop(this.current), this.paint());
+    const bound = this.pad.keys().find(([key, , when]) => key === name && (!when || when()));
+    return bound ? () => (bound[1](), this._paintTools()) : null;
+  }
+
+  /** @param {any} one @param {boolean} [found] Offered by the search: it is over then. */
+  _classButton(one, found = false) {
     const give = () => {
       this.label(one);
-      this.search.clear();
+      if (found) this.search.clear();
     };
     const key = one.key ? el("kbd", {}, keyLabel(one.key)) : null;
     return button({ class: "class", title: one.name, "aria-label": one.name, "aria-keyshortcuts": one.key, data: { position: one.position }, on: { click: give } }, key, chip(one), el("span", { class: "name" }, one.name));
@@ -426,6 +546,12 @@ class Settle {
     this.stop.abort();
     clearTimeout(this._telling);
   }
+}
+
+/** The different labels of a case, in the order of its items. @param {{label: Value | null}[]} members */
+function distinct(members) {
+  const told = members.map(({ label }) => label).filter((label) => label !== null);
+  return told.filter((label, i) => told.findIndex((other) => same(other, label)) === i);
 }
 
 /** @param {any} one */
