@@ -459,4 +459,4 @@ def test_the_command_line_tells_every_kind(digits, reviews, monkeypatch, capsys)
     assert main(["predict", "digits", "--task", "shape"]) == 0
     assert "curvy" in capsys.readouterr().out
     mapped = _columns(["text=body", "task=stars:ordinal", "task=a:b"])
-    assert mapped["tasks"] == [{"column": "stars", "kind": "ordinal"}, "a:b"]
+    assert mapped["tasks"] == [{"column": "stars", "kind": "ordinal"}, {"column": "a:b"}]
