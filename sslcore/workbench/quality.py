@@ -94,7 +94,8 @@ class QualityDesk(Desk):
 
     def issue_cases(self, task: Task, found: LabelIssues, *, most: int = MOST_CASES) -> list[dict[str, Any]]:
         """The worst of them as the page shows them, JSON-ready."""
-        snapshot, usual = self.snapshot(task), suspects.number_error(self.snapshot(task))
+        snapshot = self.snapshot(task)
+        usual = suspects.number_error(snapshot)
         shown = slice(0, most)
         cards = self._cards(snapshot, found.row_M[shown], text=_MOST_TEXT)
         cases = []
@@ -154,7 +155,8 @@ class QualityDesk(Desk):
 
     def group_cases(self, task: Task, found: Groups, *, most: int = MOST_CASES) -> list[dict[str, Any]]:
         """The first of them as the page shows them, JSON-ready."""
-        snapshot, usual = self.snapshot(task), suspects.number_error(self.snapshot(task))
+        snapshot = self.snapshot(task)
+        usual = suspects.number_error(snapshot)
         reach = usual if task.kind == "numeric" else None
         cases = []
         for row_M, kind in zip(found.rows[:most], found.kind_G[:most].tolist()):
