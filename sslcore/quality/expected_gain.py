@@ -103,10 +103,11 @@ def expected_gain(
         weight_E = nnls(basis_SE * root_S[:, None], error_S * root_S)[0]
         gain_D[d] = fall_E @ weight_E
         luck_D[d] = _scatter(error_S, basis_SE @ weight_E)
-        left_D[d] = weight_E.sum()  # the error at the end of the curve, where all powers are 1
+        # the error at the end of the curve, where all powers are 1; what was seen there may be less
+        left_D[d] = min(float(weight_E.sum()), float(error_S[-1]))
     # the luck of the labels at hand and that of the next ones: two draws
     drawn_D = gain_D + _LUCK * np.sqrt(2) * luck_D * rng.normal(size=len(gain_D))
-    drawn_D = np.minimum(drawn_D, left_D)  # nobody gains more than is left
+    gain_D, drawn_D = (np.minimum(told_D, left_D) for told_D in (gain_D, drawn_D))  # no more than is left
     tail = (1 - level) / 2
     low, high = np.quantile(drawn_D, [tail, 1 - tail])
     value = float(np.clip(gain_D.mean(), low, high))

@@ -84,9 +84,19 @@ def test_separate_items_say_less_than_the_same_ones():
 def test_nobody_gains_more_than_is_left():
     """Points that scatter leave much to luck (3 points here); the range ends where all would be right."""
     labels_S = np.array([4, 8, 16, 32, 64])
-    error_DS = np.tile([0.3, 0.0, 0.02, 0.02, 0.0], (300, 1))
+    error_DS = np.tile([0.3, 0.0, 0.02, 0.02, 0.004], (300, 1))
     gain = expected_gain(labels_S, error_DS, more=1000, rng=np.random.default_rng(0)).accuracy
-    assert 0 < gain.value < gain.high <= 0.02
+    assert 0 < gain.value <= gain.high <= 0.004
+
+
+def test_a_curve_that_ends_without_a_miss_promises_no_more_than_its_last_point_leaves():
+    """The fitted curve lies above a last point without a miss; what it has left is not there to gain."""
+    labels_S = np.array([4, 6, 8, 12, 16, 24])
+    wrong_SA = np.arange(32) < np.array([20, 14, 9, 4, 1, 0])[:, None]
+    error_DS = paired_errors(wrong_SA, labels_S, classes=4, rng=np.random.default_rng(0))
+    gain = told(labels_S, wrong_SA, 4)
+    assert gain.value <= error_DS[:, -1].mean()
+    assert gain.high <= np.quantile(error_DS[:, -1], 0.95) + 0.005
 
 
 def test_same_seed_same_answer_and_wrong_input_is_refused():
