@@ -199,7 +199,8 @@ def task_chart(held: desk.TaskOverview) -> None:
                 name=word,
                 showlegend=True,  # also where all labels have one source: what the pattern means
                 orientation="h",
-                marker={"color": colours, "opacity": opacity, "pattern": {"shape": pattern}},
+                opacity=opacity,  # of the trace, so that the legend has it too
+                marker={"color": colours, "pattern": {"shape": pattern}},
                 customdata=names,
                 hovertemplate="%{customdata}: %{x:,} " + word + "<extra></extra>",
             )
