@@ -3,18 +3,23 @@
 Three opinions a view, each with exact left-out answers: ridge regression on the head's features (hat
 matrix), kernel ridge on landmarks (a Gaussian kernel, likewise), and values spread over the neighbour graph
 (``graph/regression.py``). Near-duplicates are left out together. A non-negative blend minimises the left-out
-squared error, drawn towards equal parts (stacking, Breiman 1996). The interval is normalised split conformal
+squared error, drawn towards equal parts (stacking, Breiman 1996). A number that is far from what the others
+say of it is pulled in, to twice the usual distance, and all is fitted anew (pseudo-values, Huber 1981; Oh,
+Nychka & Lee 2007, "The role of pseudo data for robust smoothing"), where the left-out absolute error is
+clearly smaller so: a misplaced comma no longer bends the rest. The interval is normalised split conformal
 (Papadopoulos et al. 2002; Lei et al. 2018): ``f(x) ± q s(x)`` with q from the audit split, or from left-out
-residuals while that is small, and s a fit of how far residuals reach where opinions differ and labels are
-far.
+residuals, of the numbers as they were given, while that is small, and s a fit of how far residuals reach
+where opinions differ and labels are far.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Protocol
 
 import numpy as np
 
@@ -36,6 +41,7 @@ _STRENGTHS = tuple(10.0**k for k in np.arange(-3.0, 3.1, 0.5))
 _WIDTHS = (0.35, 0.7)  # of the kernel, on rows of length 1
 _ENOUGH = 20  # labels from which on one opinion may be taken alone: among fewer the best one is luck
 _TOWARDS_EQUAL = 3.0  # labels that the prior on equal parts is worth
+_FAR, _REACH, _ROUNDS = 4.0, 2.0, 5  # usual distances at which a number is far off, and it is pulled in to
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +88,26 @@ class NumericResult:
 class _Opinion:
     name: str
     kind: str  # "ridge" | "kernel" | "graph"
-    all_N: FloatArray
     left_L: FloatArray
+    predict: Callable[[], FloatArray]
+
+    @cached_property
+    def all_N(self) -> FloatArray:
+        """Of every item; only what is told is worked out."""
+        return self.predict()
+
+
+@dataclass(frozen=True, eq=False)
+class _Blend:
+    opinions: list[_Opinion]
+    weight_M: FloatArray
+    mean: float
+    left_L: FloatArray
+    pulled: int  # numbers that were pulled in
+
+    @cached_property
+    def all_N(self) -> FloatArray:
+        return self.mean + sum(w * (held.all_N - self.mean) for w, held in zip(self.weight_M, self.opinions))
 
 
 class NumericLoop:
@@ -135,12 +159,12 @@ class NumericLoop:
         items = len(self.views[0])
         if not len(row_L):
             nothing_N = np.full(items, np.nan)
-            return self._result(row_L, value_L, nothing_N, nothing_N, [], started, coverage, None)
+            return self._result(row_L, value_L, nothing_N, nothing_N, [], [], started, coverage, None)
         group_L = labelled_groups(self.views[0].group_N, row_L)
-        opinions = self._opinions(row_L, value_L, group_L)
-        weight_M, mean, mean_left_L = _stack(opinions, value_L, group_L)
-        all_N = mean + sum(w * (held.all_N - mean) for w, held in zip(weight_M, opinions))
-        left_L = mean_left_L + sum(w * (held.left_L - mean_left_L) for w, held in zip(weight_M, opinions))
+        readers = self._readers(row_L, group_L)
+        plain = _blend(readers, value_L, group_L)
+        blend = _pulled_in(plain, readers, value_L, group_L)
+        opinions, all_N, left_L = blend.opinions, blend.all_N, blend.left_L
         spread_N, spread_L = self._spread(opinions, value_L - left_L, row_L, group_L)
         held_rows = np.array(sorted(audit or {}), dtype=np.int64)
         quantile, source = math.inf, "none"
@@ -155,8 +179,9 @@ class NumericLoop:
             quantile, source = conformal_quantile(score_L, coverage), "left-out"
         if not math.isfinite(quantile):
             source = "none"
-        told = _Told(weight_M, left_L, quantile, source)
-        return self._result(row_L, value_L, all_N, spread_N, opinions, started, coverage, told)
+        told = _Told(blend.weight_M, left_L, quantile, source, blend.pulled)
+        head = [held for held in plain.opinions if held.kind == "ridge"]  # the usual one, to compare with
+        return self._result(row_L, value_L, all_N, spread_N, opinions, head, started, coverage, told)
 
     def _checked(self, answers: Mapping[int, float]) -> tuple[IntArray, FloatArray]:
         row_L = np.array(sorted(answers), dtype=np.int64)
@@ -169,30 +194,36 @@ class NumericLoop:
             )
         return row_L, value_L
 
-    def _opinions(self, row_L: IntArray, value_L: FloatArray, group_L: IntArray | None) -> list[_Opinion]:
-        found: list[_Opinion] = []
+    def _readers(self, row_L: IntArray, group_L: IntArray | None) -> list[_Reader]:
+        """What turns numbers of these rows into opinions, the dear part done once for all numbers tried."""
+        found: list[_Reader] = []
         for view in self.views:
-            all_N, left_L = _ridge(view.head_ND, view.head_ND[row_L], value_L, group_L)
-            found.append(_Opinion(f"ridge on {view.name}", "ridge", all_N, left_L))
+            head = _Ridge(view.head_ND[row_L], group_L)
+            found.append(partial(_ridge_opinion, f"ridge on {view.name}", view.head_ND, head))
             if len(row_L) >= 5 and len(view) * min(len(row_L), _LANDMARKS) <= _KERNEL_ENTRIES:
-                all_N, left_L = _kernel(view.head_ND, row_L, value_L, group_L)
-                found.append(_Opinion(f"kernel on {view.name}", "kernel", all_N, left_L))
-            if view.knn is None or view.knn.k == 0:
-                continue
-            smoother = self._smoothers.get(view.name)
-            if smoother is None or smoother.graph is not view.broad:
-                smoother = self._smoothers[view.name] = Smoother(view.broad, alpha=_ALPHA)
-            spread = smoother.update(row_L, value_L[:, None], group_L)
-            prior_1 = np.array([value_L.mean()])
-            found.append(
-                _Opinion(
-                    f"graph on {view.name}",
-                    "graph",
-                    spread.mean_NC(prior_1)[:, 0].astype(np.float64),
-                    spread.left_mean_LC(prior_1)[:, 0].astype(np.float64),
-                )
-            )
+                kernel = _Kernel(view.head_ND, row_L, group_L)
+                found.append(partial(_kernel_opinion, f"kernel on {view.name}", kernel))
+            if view.knn is not None and view.knn.k:
+                found.append(partial(self._graph_opinion, view, row_L, group_L))
         return found
+
+    def _graph_opinion(
+        self, view: View, row_L: IntArray, group_L: IntArray | None, value_L: FloatArray, *, given: bool
+    ) -> _Opinion:
+        smoother = self._smoothers.get(view.name)
+        if smoother is None or smoother.graph is not view.broad:
+            smoother = self._smoothers[view.name] = Smoother(view.broad, alpha=_ALPHA)
+        if not given:  # numbers tried once are not kept for the next label
+            smoother = Smoother(view.broad, alpha=_ALPHA)
+        spread = smoother.update(row_L, value_L[:, None], group_L)
+        prior_1 = np.array([value_L.mean()])
+        left_L = spread.left_mean_LC(prior_1)[:, 0].astype(np.float64)
+        return _Opinion(
+            f"graph on {view.name}",
+            "graph",
+            left_L,
+            lambda: spread.mean_NC(prior_1)[:, 0].astype(np.float64),
+        )
 
     def _spread(
         self,
@@ -231,6 +262,7 @@ class NumericLoop:
         all_N: FloatArray,
         spread_N: FloatArray,
         opinions: Sequence[_Opinion],
+        head: Sequence[_Opinion],
         started: float,
         coverage: float,
         told: _Told | None,
@@ -242,7 +274,6 @@ class NumericLoop:
             reach_N = told.quantile * spread_N
         low_N, high_N = all_N - reach_N, all_N + reach_N
         low_N[row_L] = high_N[row_L] = value_L
-        head = [held for held in opinions if held.kind == "ridge"]
         uncertainty_N = np.zeros(len(all_N)) if told is None else spread_N.copy()
         uncertainty_N[row_L] = 0.0
         return NumericResult(
@@ -271,6 +302,7 @@ class _Told:
     left_L: FloatArray
     quantile: float
     source: str
+    pulled: int
 
 
 def conformal_quantile(score_A: FloatArray, coverage: float) -> float:
@@ -283,65 +315,153 @@ def conformal_quantile(score_A: FloatArray, coverage: float) -> float:
     return float(np.sort(score_A)[rank - 1]) if rank <= len(score_A) else math.inf
 
 
-def _ridge(
-    feature_ND: FloatArray,
-    feature_LD: FloatArray,
-    value_L: FloatArray,
-    group_L: IntArray | None,
-    *,
-    strengths: Sequence[float] = _STRENGTHS,
-) -> tuple[FloatArray, FloatArray]:
-    """Ridge regression with the strength of least left-out squared error; left-out answers are exact.
+def _usual(residual_L: FloatArray) -> float:
+    """The usual distance: the median one, as a standard deviation of normal errors; 0 of nothing.
 
-    Rows of a group leave together: ``(I − H_gg)⁻¹ r_g``.
+    >>> round(_usual(np.array([-1.0, 2.0, 0.5, -100.0, 1.5])), 3)
+    2.224
     """
-    n, groups = len(value_L), together(group_L)
-    centre_D, mean = feature_LD.mean(axis=0, dtype=np.float64), float(value_L.mean())
-    x_LD = np.asarray(feature_LD, np.float64) - centre_D
-    left_LR, size_R, right_RD = np.linalg.svd(x_LD, full_matrices=False)
-    told_R = left_LR.T @ (value_L - mean)
-    best, best_error = None, math.inf
-    scale = float((size_R**2).mean()) + 1e-12
-    for strength in strengths:
-        shrink_R = size_R**2 / (size_R**2 + strength * scale)
-        hat_L = np.minimum((left_LR**2) @ shrink_R + 1.0 / n, 1.0 - 1e-9)
-        inside_L = value_L - mean - left_LR @ (shrink_R * told_R)
-        residual_L = inside_L / (1.0 - hat_L)
-        for row_GM in groups:
-            hat_GMM = (left_LR[row_GM] * shrink_R) @ left_LR[row_GM].transpose(0, 2, 1) + 1.0 / n
-            rest_GMM = (1.0 + 1e-9) * np.eye(row_GM.shape[1]) - hat_GMM
-            residual_L[row_GM] = np.linalg.solve(rest_GMM, inside_L[row_GM][:, :, None])[:, :, 0]
-        error = float((residual_L**2).mean())
-        if error < best_error:
-            best, best_error = (shrink_R, residual_L), error
-    assert best is not None
-    shrink_R, residual_L = best
-    coef_D = right_RD.T @ (shrink_R * told_R / np.maximum(size_R, 1e-12))
-    all_N = mean + (feature_ND @ coef_D.astype(np.float32)).astype(np.float64) - float(centre_D @ coef_D)
-    return all_N, (value_L - residual_L if n > 1 else np.full(n, mean))
+    return 1.4826 * float(np.median(np.abs(residual_L)))
 
 
-def _kernel(
-    feature_ND: FloatArray, row_L: IntArray, value_L: FloatArray, group_L: IntArray | None
-) -> tuple[FloatArray, FloatArray]:
+class _Ridge:
+    """Ridge regression on the same rows for any numbers, of the strength of least left-out squared error.
+
+    Left-out answers are exact; rows of a group leave together: ``(I − H_gg)⁻¹ r_g``.
+    """
+
+    def __init__(
+        self,
+        feature_LD: FloatArray,
+        group_L: IntArray | None,
+        *,
+        strengths: Sequence[float] = _STRENGTHS,
+    ) -> None:
+        self.centre_D = feature_LD.mean(axis=0, dtype=np.float64)
+        self.left_LR, self.size_R, self.right_RD = np.linalg.svd(
+            np.asarray(feature_LD, np.float64) - self.centre_D, full_matrices=False
+        )
+        self.groups = together(group_L)
+        scale = float((self.size_R**2).mean()) + 1e-12
+        self.shrinks = [self.size_R**2 / (self.size_R**2 + strength * scale) for strength in strengths]
+
+    def fit(self, value_L: FloatArray) -> _Fit:
+        """The regression on these numbers."""
+        n, mean = len(value_L), float(value_L.mean())
+        told_R = self.left_LR.T @ (value_L - mean)
+        best, best_error = (self.shrinks[0], np.zeros(n)), math.inf
+        for shrink_R in self.shrinks:
+            hat_L = np.minimum((self.left_LR**2) @ shrink_R + 1.0 / n, 1.0 - 1e-9)
+            inside_L = value_L - mean - self.left_LR @ (shrink_R * told_R)
+            residual_L = inside_L / (1.0 - hat_L)
+            for row_GM in self.groups:
+                of_group = self.left_LR[row_GM]
+                hat_GMM = (of_group * shrink_R) @ of_group.transpose(0, 2, 1) + 1.0 / n
+                rest_GMM = (1.0 + 1e-9) * np.eye(row_GM.shape[1]) - hat_GMM
+                residual_L[row_GM] = np.linalg.solve(rest_GMM, inside_L[row_GM][:, :, None])[:, :, 0]
+            error = float((residual_L**2).mean())
+            if error < best_error:
+                best, best_error = (shrink_R, residual_L), error
+        shrink_R, residual_L = best
+        coef_D = self.right_RD.T @ (shrink_R * told_R / np.maximum(self.size_R, 1e-12))
+        left_L = value_L - residual_L if n > 1 else np.full(n, mean)
+        return _Fit(coef_D, mean - float(self.centre_D @ coef_D), left_L)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    coef_D: FloatArray
+    offset: float
+    left_L: FloatArray
+
+    def predict(self, feature_ND: FloatArray) -> FloatArray:
+        """Of every row of these features."""
+        return self.offset + (feature_ND @ self.coef_D.astype(np.float32)).astype(np.float64)
+
+
+class _Kernel:
     """Ridge regression on Gaussian kernels around landmarks, the width chosen by left-out error."""
-    at = np.unique(np.linspace(0, len(row_L) - 1, min(len(row_L), _LANDMARKS)).astype(int))
-    landmark_MD = feature_ND[row_L[at]]
-    cosine_NM = feature_ND @ landmark_MD.T
-    best: tuple[FloatArray, FloatArray] | None = None
-    best_error = math.inf
-    for width in _WIDTHS:
-        kernel_NM = np.exp((cosine_NM - 1.0) / np.float32(width**2))
-        kernel_MM = kernel_NM[row_L[at]].astype(np.float64)
-        size_M, basis_MM = np.linalg.eigh((kernel_MM + kernel_MM.T) / 2)
-        kept_M = size_M > 1e-6 * size_M.max()
-        whiten_MK = (basis_MM[:, kept_M] / np.sqrt(size_M[kept_M])).astype(np.float32)
-        kernel_NK = kernel_NM @ whiten_MK
-        all_N, left_L = _ridge(kernel_NK, kernel_NK[row_L], value_L, group_L)
-        error = float(((left_L - value_L) ** 2).mean())
-        if error < best_error:
-            best, best_error = (all_N, left_L), error
-    assert best is not None
+
+    def __init__(self, feature_ND: FloatArray, row_L: IntArray, group_L: IntArray | None) -> None:
+        at = np.unique(np.linspace(0, len(row_L) - 1, min(len(row_L), _LANDMARKS)).astype(int))
+        self.feature_ND, self.landmark_MD = feature_ND, feature_ND[row_L[at]]
+        cosine_LM = feature_ND[row_L] @ self.landmark_MD.T
+        self.widths: list[tuple[float, FloatArray, _Ridge]] = []
+        for width in _WIDTHS:
+            kernel_LM = _gaussian(cosine_LM, width)
+            kernel_MM = kernel_LM[at].astype(np.float64)
+            size_M, basis_MM = np.linalg.eigh((kernel_MM + kernel_MM.T) / 2)
+            kept_M = size_M > 1e-6 * size_M.max()
+            whiten_MK = (basis_MM[:, kept_M] / np.sqrt(size_M[kept_M])).astype(np.float32)
+            self.widths.append((width, whiten_MK, _Ridge(kernel_LM @ whiten_MK, group_L)))
+
+    def fit(self, value_L: FloatArray) -> tuple[FloatArray, Callable[[], FloatArray]]:
+        """Left-out answers, and what gives those of all rows."""
+        fits = [(width, whiten_MK, ridge.fit(value_L)) for width, whiten_MK, ridge in self.widths]
+        width, whiten_MK, fit = min(fits, key=lambda held: float(((held[2].left_L - value_L) ** 2).mean()))
+
+        def predict() -> FloatArray:
+            kernel_NM = _gaussian(self.feature_ND @ self.landmark_MD.T, width)
+            coef_M = whiten_MK.astype(np.float64) @ fit.coef_D
+            return fit.offset + (kernel_NM @ coef_M.astype(np.float32)).astype(np.float64)
+
+        return fit.left_L, predict
+
+
+def _gaussian(cosine_XM: FloatArray, width: float) -> FloatArray:
+    return np.asarray(np.exp((cosine_XM - 1.0) / np.float32(width**2)))
+
+
+def _ridge_opinion(
+    name: str, feature_ND: FloatArray, ridge: _Ridge, value_L: FloatArray, *, given: bool
+) -> _Opinion:
+    fit = ridge.fit(value_L)
+    return _Opinion(name, "ridge", fit.left_L, partial(fit.predict, feature_ND))
+
+
+def _kernel_opinion(name: str, kernel: _Kernel, value_L: FloatArray, *, given: bool) -> _Opinion:
+    left_L, predict = kernel.fit(value_L)
+    return _Opinion(name, "kernel", left_L, predict)
+
+
+class _Reader(Protocol):
+    """Turns numbers into an opinion; ``given``: whether they are those of the labels, not ones tried."""
+
+    def __call__(self, value_L: FloatArray, *, given: bool) -> _Opinion: ...
+
+
+def _blend(
+    readers: Sequence[_Reader], value_L: FloatArray, group_L: IntArray | None, *, pulled: int = 0
+) -> _Blend:
+    opinions = [read(value_L, given=not pulled) for read in readers]
+    weight_M, mean, mean_left_L = _stack(opinions, value_L, group_L)
+    left_L = mean_left_L + sum(w * (held.left_L - mean_left_L) for w, held in zip(weight_M, opinions))
+    return _Blend(opinions, weight_M, mean, left_L, pulled)
+
+
+def _pulled_in(
+    plain: _Blend, readers: Sequence[_Reader], value_L: FloatArray, group_L: IntArray | None
+) -> _Blend:
+    """The blend of numbers that were pulled in, where some are far off and it clearly says more so.
+
+    "Clearly": the mean left-out error of the numbers as they were given is smaller by its part 1/√n.
+    """
+    residual_L = value_L - plain.left_L
+    if np.abs(residual_L).max() <= _FAR * _usual(residual_L):
+        return plain
+    best, newest = plain, plain
+    least = float(np.abs(residual_L).mean()) * (1.0 - 1.0 / math.sqrt(len(value_L)))
+    for _ in range(_ROUNDS):
+        residual_L = value_L - newest.left_L
+        reach = _REACH * _usual(residual_L)
+        pulled = int((np.abs(residual_L) > reach).sum())
+        if not pulled:
+            break
+        told_L = newest.left_L + np.clip(residual_L, -reach, reach)
+        newest = _blend(readers, told_L, group_L, pulled=pulled)
+        error = float(np.abs(value_L - newest.left_L).mean())
+        if error < least:
+            best, least = newest, error
     return best
 
 
@@ -421,4 +541,5 @@ def _reason(opinions: Sequence[_Opinion], told: _Told | None) -> str:
         parts[held.kind] = parts.get(held.kind, 0.0) + float(weight)
     total = max(sum(parts.values()), 1e-12)
     named = ", ".join(f"{kind} {share / total:.0%}" for kind, share in parts.items())
-    return f"{named[:1].upper()}{named[1:]}, as the {len(told.left_L)} numbers left out in turn say."
+    text = f"{named[:1].upper()}{named[1:]}, as the {len(told.left_L)} numbers left out in turn say"
+    return text + (f"; {told.pulled} that lie far off count for less." if told.pulled else ".")

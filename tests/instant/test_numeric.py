@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from sslcore.errors import DataError
-from sslcore.instant.numeric import NumericLoop, _ridge
+from sslcore.instant.numeric import NumericLoop, _Ridge
 from sslcore.instant.tasks import loop_for, uncertainty
 from sslcore.instant.view import View
 from sslcore.task_metrics import multiple_report, numeric_figures
@@ -47,6 +47,44 @@ def test_at_least_as_good_as_ridge_regression(make, labels, gain):
         assert result.interval_source == "left-out"
     assert 1 - np.mean(ours) / np.mean(peers) > gain
     assert 0.84 < np.mean(inside) < 0.97  # 90 % promised
+
+
+@pytest.mark.parametrize("make", [digits, friedman])
+def test_numbers_far_off_do_not_bend_the_rest(make):
+    """A tenth of the numbers is off by several spreads of the set."""
+    point_ND, value_N = make()
+    view = View.of("v", point_ND.astype(np.float32))
+    spread = value_N.std()
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(point_ND))[:150]
+    wrong = rows[:15]
+    given_N = value_N.copy()
+    given_N[wrong] += rng.choice([-1, 1], 15) * rng.uniform(4, 8, 15) * spread
+    loop = NumericLoop([view])
+    bent = loop.fit({int(row): float(given_N[row]) for row in rows})
+    clean = loop.fit({int(row): float(value_N[row]) for row in rows})
+    assert "far off count for less" in bent.reason
+    assert "far off" not in clean.reason
+    rest_N = ~np.isin(np.arange(len(value_N)), rows)
+    error, error_clean, error_head = (
+        np.abs(said_N - value_N)[rest_N].mean()
+        for said_N in (bent.prediction_N, clean.prediction_N, bent.head_prediction_N)
+    )
+    assert error < 1.6 * error_clean
+    assert error < 0.75 * error_head  # the usual regression is left as it is, to compare with
+    off_L = np.abs(bent.value_L - bent.out_of_fold_L)
+    assert off_L[np.isin(bent.labelled_row_L, wrong)].min() > 5 * np.median(off_L)
+    assert (bent.prediction_N[rows] == given_N[rows]).all()
+
+
+def test_labels_are_fitted_as_given_again_after_numbers_were_tried():
+    point_ND, value_N = friedman()
+    view = View.of("v", point_ND.astype(np.float32))
+    answers = {row: float(value_N[row]) for row in range(80)}
+    loop = NumericLoop([view])
+    before = loop.fit(answers).prediction_N
+    loop.fit(answers | {3: 900.0, 7: -900.0})
+    assert loop.fit(answers).prediction_N == pytest.approx(before, abs=0.05)
 
 
 def test_the_audit_split_makes_the_interval_and_teaches_nothing():
@@ -178,7 +216,7 @@ def test_a_group_leaves_ridge_regression_as_a_whole():
     row_LD[20:] = row_LD[:10] + 1e-3
     value_L = row_LD[:, 0] + rng.normal(size=30)
     group_L = np.concatenate([np.arange(20), np.arange(10)])
-    _, left_L = _ridge(row_LD, row_LD, value_L, group_L, strengths=(0.1,))
+    left_L = _Ridge(row_LD, group_L, strengths=(0.1,)).fit(value_L).left_L
     for row in (0, 15, 25):
         others = group_L != group_L[row]
         x_LD = np.concatenate([row_LD[others], row_LD[[row]]]).astype(np.float64)
