@@ -13,6 +13,7 @@ from pages.components.settle_list import About, settle_list
 from pages.components.words import percent, plain, plural
 from sslcore.quality.intervals import Interval
 from sslcore.workbench.later import Answer
+from sslcore.workbench.opinions import about
 from sslcore.workbench.prospects import Advice
 from sslcore.workbench.quality import SIMILARITY
 from sslcore.workbench.snapshot import CHOICE
@@ -32,6 +33,12 @@ JUDGED = {  # what labels are judged by, by the kind of task
     "What lies more than three times as far is listed.",
 }
 LOOK_EVERY = 1.5  # seconds between two looks at whether a figure was finished or labels have come
+DIFFERENCES = {
+    "single": "Two classes are the same or are not.",
+    "ordinal": "Steps that are farther apart differ more.",
+    "multiple": "Sets differ by what they do not share, less where one holds the other (MASI).",
+    "numeric": "Numbers differ by their squared distance.",
+}
 ENOUGH_ITEMS = 10  # items with two answers, below which an agreement is luck
 
 st.html(
@@ -422,33 +429,43 @@ def agreement_tab() -> None:
             f"{found.alpha.value:.2f}",
             width="content",
             help="1: full agreement, 0: as by chance. From .80 on labels are usually called reliable, "
-            "between .67 and .80 good for tentative conclusions (Krippendorff 2004).",
+            "between .67 and .80 good for tentative conclusions (Krippendorff 2004). "
+            + DIFFERENCES[task.kind],
         )
         st.metric("90 % interval", f"{found.alpha.low:.2f} to {found.alpha.high:.2f}", width="content")
-        st.metric(
-            "Fleiss' κ",
-            "–" if found.fleiss is None else f"{found.fleiss:.2f}",
-            width="content",
-            help="Only where every item has as many answers.",
-        )
+        if task.kind in CHOICE:
+            st.metric(
+                "Fleiss' κ",
+                "–" if found.fleiss is None else f"{found.fleiss:.2f}",
+                width="content",
+                help="Only where every item has as many answers.",
+            )
         st.metric("Items with two answers or more", f"{found.items:,}", width="content")
-        st.metric("They differ on", f"{found.differ:,}", width="content")
-    table = pd.DataFrame(
-        {
-            "One": [pair.first for pair in found.pairs],
-            "The other": [pair.second for pair in found.pairs],
-            "Items": [pair.items for pair in found.pairs],
-            "They agree on": [pair.share for pair in found.pairs],
-            "Cohen's κ": [pair.kappa for pair in found.pairs],
-        }
-    )
+        if found.apart is None:
+            st.metric("They differ on", f"{found.differ:,}", width="content")
+        else:
+            st.metric("Usually apart by", about(found.apart), width="content", help="The mean distance.")
+    table: dict[str, list[Any]] = {
+        "One": [pair.first for pair in found.pairs],
+        "The other": [pair.second for pair in found.pairs],
+        "Items": [pair.items for pair in found.pairs],
+    }
+    if found.apart is None:
+        table["They agree on"] = [round(pair.share, 2) for pair in found.pairs]
+    else:
+        table["Apart by"] = [about(pair.apart or 0.0) for pair in found.pairs]
+    if task.kind in CHOICE:
+        table["Cohen's κ"] = [pair.kappa for pair in found.pairs]
+    else:
+        table["α of the two"] = [pair.alpha for pair in found.pairs]
     st.dataframe(
-        table,
+        pd.DataFrame(table),
         hide_index=True,
         width=760,
         column_config={
             "They agree on": st.column_config.NumberColumn(format="percent"),
             "Cohen's κ": st.column_config.NumberColumn(format="%.2f"),
+            "α of the two": st.column_config.NumberColumn(format="%.2f"),
         },
     )
     st.caption(
@@ -468,7 +485,8 @@ seen = stamp()
 top = st.container()
 drawers = {"Label issues": issues_tab, "Duplicates": duplicates_tab, "Outliers": outliers_tab}
 if task.kind in CHOICE:  # sets and numbers have no such figures
-    drawers |= {"Label sets": sets_tab, "Calibration": calibration_tab, "Agreement": agreement_tab}
+    drawers |= {"Label sets": sets_tab, "Calibration": calibration_tab}
+drawers["Agreement"] = agreement_tab
 tabs = st.tabs(list(drawers), on_change="rerun", key=f"quality:{place}")
 for tab, draw in zip(tabs, drawers.values()):
     if tab.open:

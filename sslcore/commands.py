@@ -683,9 +683,12 @@ def _quality_text(held: dict[str, Any]) -> str:
         chance = found["by_chance"]["value"]
         lines.append(f"  calibration error {found['ece']:.3f} ({chance:.3f} by chance alone{rough})")
     if held["agreement"] is not None:
-        alpha = held["agreement"]["alpha"]
+        from sslcore.workbench.opinions import about
+
+        alpha, apart = held["agreement"]["alpha"], held["agreement"]["apart"]
         lines.append(
             f"  agreement: Krippendorff's α {alpha['value']:.2f} on {held['agreement']['items']:,} items"
+            + ("" if apart is None else f", usually apart by {about(apart)}")
         )
     if held["advice"] is not None:
         lines.append(f"  {held['advice']['text']} {held['advice']['hint']}".rstrip())

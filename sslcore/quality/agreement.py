@@ -3,11 +3,14 @@
 All are ``1 − observed disagreement / expected disagreement``: 1 full agreement, 0 chance.
 Cohen 1960: two annotators (scikit-learn's). Fleiss 1971: a fixed number of answers an item.
 Krippendorff 2011 ("Computing Krippendorff's Alpha-Reliability"): any number of annotators, gaps,
-and nominal, ordinal or interval answers; for two or more annotators with gaps, use this one.
+and nominal, ordinal or interval answers; for two or more annotators with gaps, use this one. Sets of classes
+differ by MASI (Passonneau 2006, "Measuring Agreement on Set-valued Items"): by how much of them is not
+shared, and less where one holds the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Literal
 
 import numpy as np
@@ -60,13 +63,18 @@ def fleiss_kappa(count_NC: IntArray) -> float:
 
 
 def krippendorff_alpha(
-    answer_RN: FloatArray, *, scale: Literal["nominal", "ordinal", "interval"] = "nominal"
+    answer_RN: FloatArray,
+    *,
+    scale: Literal["nominal", "ordinal", "interval"] = "nominal",
+    difference_VV: FloatArray | None = None,
 ) -> float:
     """Krippendorff's α.
 
     Args:
-        answer_RN: One row an annotator, one column an item; nan or a negative number: no answer.
+        answer_RN: One row an annotator, one column an item; nan: no answer, and so a negative number, but on
+            the interval scale.
         scale: What a difference means: another class, ranks apart, or numbers apart.
+        difference_VV: In place of a scale, how much answer i differs from answer j, answers being 0 … V - 1.
 
     Returns:
         nan where no item has two answers; 1.0 where all answers are the same.
@@ -75,6 +83,8 @@ def krippendorff_alpha(
     0.533
     """
     answer_RN = np.asarray(answer_RN, dtype=np.float64)
+    if scale == "interval":
+        return _interval_alpha(answer_RN)
     given_RN = ~np.isnan(answer_RN) & (answer_RN >= 0)
     value_V = np.unique(answer_RN[given_RN])
     count_NV = (
@@ -90,16 +100,44 @@ def krippendorff_alpha(
     pair_NV = count_NV / (answers_N - 1)[:, None]
     coincidence_VV = count_NV.T @ pair_NV - np.diag(pair_NV.sum(axis=0))
     total_V = coincidence_VV.sum(axis=1)
-    difference_VV = _difference(value_V, total_V, scale)
-    expected = float(total_V @ difference_VV @ total_V) / (total_V.sum() - 1)
-    return 1.0 if expected == 0 else float(1 - (coincidence_VV * difference_VV).sum() / expected)
+    if difference_VV is None:
+        differ_VV = _difference(total_V, scale)
+    else:
+        at_V = value_V.astype(np.int64)
+        differ_VV = np.asarray(difference_VV)[np.ix_(at_V, at_V)]
+    expected = float(total_V @ differ_VV @ total_V) / (total_V.sum() - 1)
+    return 1.0 if expected == 0 else float(1 - (coincidence_VV * differ_VV).sum() / expected)
 
 
-def _difference(value_V: FloatArray, total_V: FloatArray, scale: str) -> FloatArray:
+def masi_distance(one: Set[int], two: Set[int]) -> float:
+    """How much two sets of classes differ, 0 to 1.
+
+    >>> masi_distance({1, 2}, {1, 2}), masi_distance({1}, {2}), round(masi_distance({1}, {1, 2}), 3)
+    (0.0, 1.0, 0.667)
+    """
+    if one == two:
+        return 0.0
+    shared, either = len(one & two), len(one | two)
+    alike = 2 / 3 if one <= two or two <= one else 1 / 3
+    return 1.0 - alike * shared / either
+
+
+def _interval_alpha(number_RN: FloatArray) -> float:
+    """α of numbers: squared differences, within items and among all, are sums of squares."""
+    number_RN = number_RN[:, (~np.isnan(number_RN)).sum(axis=0) >= 2]
+    if not number_RN.size:
+        return float("nan")
+    answers_N = (~np.isnan(number_RN)).sum(axis=0)
+    off_RN = number_RN - np.nanmean(number_RN, axis=0)
+    within = float((np.nansum(off_RN**2, axis=0) * answers_N / (answers_N - 1)).sum())
+    count = float(answers_N.sum())
+    among = float(np.nansum((number_RN - np.nanmean(number_RN)) ** 2)) * count / (count - 1)
+    return 1.0 if among == 0 else 1.0 - within / among
+
+
+def _difference(total_V: FloatArray, scale: str) -> FloatArray:
     if scale == "nominal":
-        return 1.0 - np.eye(len(value_V))
-    if scale == "interval":
-        return (value_V[:, None] - value_V[None, :]) ** 2
+        return 1.0 - np.eye(len(total_V))
     if scale == "ordinal":
         # answers between the two, the ends counted half
         middle_V = np.cumsum(total_V) - total_V / 2

@@ -293,7 +293,7 @@ class QualityDesk(Desk):
             "outliers": None if strays is None else len(strays),
             "label_sets": [plain(settled(self.label_sets, coverage)) for coverage in COVERAGES if choice],
             "calibration": plain(settled(self.calibration)) if choice else None,
-            "agreement": plain(settled(self.agreement)) if choice else None,
+            "agreement": plain(settled(self.agreement)),
             "advice": plain(settled(self.advice)) if self.foresees(task) else None,
         }
 

@@ -220,7 +220,8 @@ def test_a_doubtful_set_and_a_doubtful_number_by_keyboard(page, shared_server):
         return state(store, task).value_of(item_id - 1)
 
     settle = opened(page, shared_server, "quality-sets", task="shape")
-    assert page.get_by_role("tab").all_inner_texts() == ["Label issues", "Duplicates", "Outliers"]
+    tabs = page.get_by_role("tab").all_inner_texts()
+    assert tabs == ["Label issues", "Duplicates", "Outliers", "Agreement"]
     shown = shown_cases(settle)
     before = {item_id: value(item_id) for item_id in shown[:4]}
     assert "Without this label the machine gives “" in page.get_by_test_id("settle-why").inner_text()
@@ -269,3 +270,12 @@ def test_a_doubtful_set_and_a_doubtful_number_by_keyboard(page, shared_server):
     page.keyboard.press("u")
     saved(page)
     wait_until(lambda: value(shown[2]) == before[shown[2]], what="the number is taken back")
+    answers = [
+        Event(who, seq, "label", task.id, [item_id], value=float(item_id % 9 + off), annotator=who)
+        for who, off in (("ann", 0), ("ben", 1))
+        for seq, item_id in enumerate(range(170, 200))
+    ]
+    store.annotations.append(answers)
+    page.get_by_role("tab", name="Agreement").click()
+    page.get_by_text("Usually apart by").wait_for(timeout=30_000)
+    page.get_by_test_id("stMetricValue").filter(has_text=re.compile(r"^1$")).wait_for()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sslcore.errors import DataError
-from sslcore.quality.agreement import cohen_kappa, fleiss_kappa, krippendorff_alpha
+from sslcore.quality.agreement import cohen_kappa, fleiss_kappa, krippendorff_alpha, masi_distance
 
 NO = np.nan
 # Krippendorff 2011, example C: four observers, twelve units, gaps
@@ -21,6 +21,31 @@ PAPER = np.array(
 )
 def test_krippendorffs_own_example(scale, published):
     assert krippendorff_alpha(PAPER, scale=scale) == pytest.approx(published, abs=0.001)
+
+
+def test_numbers_may_be_negative_and_move_together():
+    shifted = krippendorff_alpha(PAPER - 7.5, scale="interval")
+    assert shifted == pytest.approx(krippendorff_alpha(PAPER, scale="interval"))
+
+
+def test_sets_differ_by_what_they_do_not_share():
+    """Passonneau 2006: Jaccard's, times 1, 2/3 where one holds the other, 1/3 where they only overlap."""
+    assert masi_distance({1, 2, 3}, {1, 2, 3}) == masi_distance(set(), set()) == 0
+    assert masi_distance({1}, {1, 2, 3}) == pytest.approx(1 - 2 / 9)
+    assert masi_distance({1, 2}, {2, 3}) == pytest.approx(1 - 1 / 9)
+    assert masi_distance({1}, {2}) == masi_distance(set(), {2}) == 1
+
+
+def test_a_difference_of_ones_is_the_nominal_scale():
+    rng = np.random.default_rng(0)
+    answer_RN = np.where(rng.random((3, 40)) < 0.2, NO, rng.integers(4, size=(3, 40)))
+    ones = krippendorff_alpha(answer_RN, difference_VV=1.0 - np.eye(4))
+    assert ones == pytest.approx(krippendorff_alpha(answer_RN))
+    halves = 1.0 - np.eye(4)
+    halves[0, 1] = halves[1, 0] = 0.5  # classes that are half alike
+    less = np.where(answer_RN == 1, 0, answer_RN)
+    between = sorted([ones, krippendorff_alpha(less)])
+    assert between[0] - 0.05 < krippendorff_alpha(answer_RN, difference_VV=halves) < between[1] + 0.05
 
 
 def test_fleiss_own_kind_of_example():

@@ -530,6 +530,41 @@ def test_outliers_of_any_kind_suggest_what_the_machine_says(shapes):
         assert len(case["proba"]) == 3
 
 
+def test_annotators_agree_on_sets_as_far_as_they_share(shapes):
+    bench, task, _ = shapes
+    truth = truth_of(bench.store, "shape")
+    give(bench, task, {row: truth[row] for row in range(20)}, client="ann-02", annotator="ann")
+    other = {row: truth[row] if row > 4 else sorted({*truth[row]} ^ {0}) for row in range(20)}
+    give(bench, task, other, client="ben-02", annotator="ben")
+    found = bench.quality.agreement(task, **PATIENT).value
+    assert ("ann", "ben") in {(pair.first, pair.second) for pair in found.pairs}
+    pair = next(pair for pair in found.pairs if {pair.first, pair.second} == {"ann", "ben"})
+    assert (pair.items, pair.share, pair.kappa, pair.apart) == (20, 0.75, None, None)
+    assert 0.6 < pair.alpha < 0.95  # where they differ they share most
+    assert found.fleiss is found.apart is None
+    assert set(range(1, 6)) <= set(found.disputed)
+
+
+def test_annotators_numbers_are_apart(scores):
+    bench, task, _ = scores
+    truth = truth_of(bench.store, "score")
+    rows = range(220, 250)
+    give(bench, task, {row: truth[row] for row in rows}, client="ann-02", annotator="ann")
+    give(bench, task, {row: truth[row] + (row % 2) for row in rows}, client="ben-02", annotator="ben")
+    give(bench, task, {221: truth[221] - 7}, client="ben-02", seq=90, annotator="ben")
+    found = bench.quality.agreement(task, **PATIENT).value
+    (pair,) = found.pairs
+    assert (pair.items, pair.share, pair.kappa) == (30, 0.5, None)
+    assert pair.apart == pytest.approx((14 + 7) / 30)
+    assert found.apart == pair.apart
+    assert found.alpha.value == pytest.approx(pair.alpha)
+    assert 0.5 < found.alpha.low <= found.alpha.value < 1
+    assert found.disputed[0] == 222  # the farthest apart
+    assert found.differ == 15
+    told = bench.quality.report(task)["agreement"]
+    assert json.loads(json.dumps(told))["apart"] == pytest.approx(0.7)
+
+
 @pytest.mark.parametrize("kind", ["shapes", "scores"])
 def test_a_report_of_sets_or_numbers_holds_what_there_is(kind, request, capsys, tmp_path, monkeypatch):
     bench, task, _ = request.getfixturevalue(kind)
@@ -539,7 +574,8 @@ def test_a_report_of_sets_or_numbers_holds_what_there_is(kind, request, capsys, 
     issues = held["label_issues"]["items"]
     assert json.loads(json.dumps(held))["label_issues"]["open"] == len(issues) > 5
     assert held["label_sets"] == []
-    assert held["calibration"] is held["agreement"] is held["advice"] is None
+    assert held["calibration"] is held["advice"] is None
+    assert held["agreement"] is None
     first = issues[0]
     if kind == "shapes":
         assert set(first["given"]) < {*SHAPES, ""}
