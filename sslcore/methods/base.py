@@ -9,6 +9,7 @@ which the loop measures utilisation and precision, the same way for all methods.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,6 +140,7 @@ class Method(ABC):
         target_views: Views that only give targets, by the network itself.
         teacher_views: Views that only give targets, by the averaged network.
         norm: How its networks normalise images inside, where they start from random weights.
+        fastest: The highest rate that suits it, where a recipe names none.
         labels_first: Whether a run may begin with steps of labelled items alone; parts of its own would
             stand still.
         one_device: Why it cannot learn on several devices at once, "" where it can: its state is then the
@@ -152,6 +154,7 @@ class Method(ABC):
     target_views: ClassVar[tuple[str, ...]] = ()
     teacher_views: ClassVar[tuple[str, ...]] = ()
     norm: ClassVar[Norm] = "batch"
+    fastest: ClassVar[float] = math.inf
     labels_first: ClassVar[bool] = True
     one_device: ClassVar[str] = ""
 

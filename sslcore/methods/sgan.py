@@ -4,10 +4,12 @@ Improved GAN: Salimans et al. 2016, arXiv:1606.03498. The classifier is the disc
 whose logit is 0: ``CE - mean_u log p(real|x_u) - mean log p(drawn|G(z))``, ``p(real|x) = Z / (Z + 1)``,
 ``Z = sum_k exp(l_k)``; the generator matches the mean features: ``|| mean f(x_u) - mean f(G(z)) ||^2``. One
 backward pass: the generator is judged by a network whose weights are held. What differs: no noise layers, as
-views are augmented; networks from random weights normalise each item by itself (group norm, where the paper
-normalises weights): batch norm tells real from drawn by the batch, or gives both the same mean features.
-Packaged weights keep their batch norm, and drawn items are then normalised by the running statistics of real
-ones (the paper's virtual batch norm, whose reference batch never changes).
+views are augmented; where the paper normalises weights, networks from random weights normalise activations by
+the statistics of their first batch (ActNorm, the same data-dependent start): batch norm tells real from drawn
+by the batch, or gives both the same mean features. Telling them apart weighs a tenth of the labels: at 1 it
+drowns them in a short run, and features end up all alike (docs/adr/0011). Packaged weights keep their batch
+norm, and drawn items are then normalised by the running statistics of real ones (the paper's virtual batch
+norm, whose reference batch never changes).
 
 When: small images, few labels, and time: a generator and a classifier are trained at once, which is slow and
 can fail. Where augmentation works, ``fixmatch`` asks for less and gives more control.
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 class SGANConfig(MethodConfig):
     """Settings of the Improved GAN."""
 
-    unlabelled_weight: float = param(1.0, low=0, high=1000, help="Weight of telling real from drawn.")
+    unlabelled_weight: float = param(0.1, low=0, high=1000, help="Weight of telling real from drawn.")
     latent: int = param(64, low=1, high=1024, help="Length of a code.")
     drawn: int = param(
         48, low=2, high=4096, help="Items drawn in a step, at most as many as there are unlabelled ones."
@@ -54,7 +56,8 @@ class SGAN(GenerativeMethod):
     """A classifier with a class for drawn items, and a generator that matches features."""
 
     target_views = ("weak",)
-    norm = "group"
+    norm = "act"
+    fastest = 0.03  # what is normalised by a first batch alone bears no more
     labels_first = True
     # at 1e-3 the generator never catches up with a classifier that moves by SGD (docs/generative.md)
     rate, momentum = 4e-3, 0.5

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from sslcore.models import BACKBONES, InputSpec, TaskShape
-from sslcore.models.batch_norm import group_normalised
+from sslcore.models.batch_norm import act_normalised, group_normalised
 from sslcore.shapes import FloatArray, IntArray
 
-Norm = Literal["batch", "group"]
+Norm = Literal["batch", "act", "group"]
 Trunk = Callable[[Callable[[], "Backbone"], Sequence[TaskShape]], "tuple[Backbone, list[slice]]"]
 """Makes what tasks share: from a maker of fresh backbones, a backbone and each task's slice of features."""
 
@@ -168,8 +168,8 @@ def build_network(
         spec: What comes in.
         tasks: The tasks, or their numbers of classes.
         trunk: How the tasks share the backbone; whole, where not given.
-        norm: ``"group"`` normalises each image by itself inside the network; weights that come with it keep
-            the batch norm that they were learned with.
+        norm: ``"act"`` normalises images inside the network by the statistics of its first batch, ``"group"``
+            each by itself; weights that come with it keep the batch norm that they were learned with.
 
     Raises:
         UnknownNameError: No backbone has this name.
@@ -178,8 +178,8 @@ def build_network(
 
     def fresh() -> Backbone:
         made: Backbone = entry.value(spec)
-        if norm == "group" and not made.pretrained:
-            group_normalised(made)
+        if norm != "batch" and not made.pretrained:
+            (act_normalised if norm == "act" else group_normalised)(made)
         return made
 
     shapes = [

@@ -238,7 +238,7 @@ class _Run:
 
     def _optimiser(self) -> tuple[torch.optim.Optimizer, float]:
         config = self.recipe.train_config
-        rate = config.learning_rate or self.network.backbone.learning_rate
+        rate = config.learning_rate or min(self.network.backbone.learning_rate, self.method.fastest)
         groups = self.transfer.groups(self.network, rate, config.weight_decay)
         groups += self.method.groups(rate, config.weight_decay)
         groups += split_decay([*self.balancing.own.parameters()], config.weight_decay)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from sslcore.methods.sgan import held_features
@@ -37,9 +38,10 @@ def test_the_generator_is_judged_by_a_network_whose_weights_are_held():
     assert all(module.training for module in net.modules())
 
 
-def test_packaged_weights_keep_their_batch_norm():
+@pytest.mark.parametrize("norm", ["act", "group"])
+def test_packaged_weights_keep_their_batch_norm(norm):
     made = [
-        build_network(name, InputSpec("image", channels=3, size=32, pretrained=False), [3], norm="group")
+        build_network(name, InputSpec("image", channels=3, size=32, pretrained=False), [3], norm=norm)
         for name in ("small_cnn", "wrn_16_2", "efficientnet_lite0")
     ]
     batch = [any(isinstance(part, torch.nn.BatchNorm2d) for part in net.modules()) for net in made]
