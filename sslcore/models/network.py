@@ -66,6 +66,10 @@ class Backbone(nn.Module):
         :meth:`encode`. One piece, where it cannot be cut."""
         return [_Encode(self)]
 
+    def shared_parts(self) -> list[nn.Module]:
+        """Those of :meth:`parts` that every task reads: all, where tasks do not stop at different depths."""
+        return self.parts()
+
     def forward(self, view_B: Tensor) -> Tensor:
         """Features ``BD`` of a batch of views."""
         return self.encode(self.embed(view_B))

@@ -155,6 +155,10 @@ class Hierarchy(Trunk):
         floors = [column[start : place + 1] for start, place in zip(starts, self.exits, strict=False)]
         return [_ExitFloor(floor, last=place == len(floors) - 1) for place, floor in enumerate(floors)]
 
+    def shared_parts(self) -> list[nn.Module]:
+        """The floor of the first exit."""
+        return self.parts()[:1]
+
 
 class _ExitFloor(nn.Module):
     def __init__(self, parts: Sequence[nn.Module], *, last: bool) -> None:

@@ -28,3 +28,17 @@ def test_gradnorm_evens_out_a_loss_in_large_units():
         parts = torch.autograd.grad(weight * loss, weights, retain_graph=True)
         pulls.append(float(sum(part.square().sum() for part in parts).sqrt()))
     assert 0.5 < pulls[0] / pulls[1] < 2  # from about 1/20
+
+
+def test_where_tasks_read_at_different_depths_the_pull_is_on_what_both_read():
+    """On the deepest task's own part the other has none, and was taken to pull too little for ever."""
+    net = bench.network(share=bench.sharing("hierarchical"))
+    weights = last_shared(net)
+    for loss in bench.losses(net):
+        parts = torch.autograd.grad(loss, weights, retain_graph=True)
+        assert any(part.any() for part in parts)
+    held = bench.balancing("gradnorm", alpha=0.0, rate=0.1)
+    for _ in range(60):
+        net.zero_grad(set_to_none=True)
+        held.backward(bench.losses(net), bench.nothing(), net)
+    assert 0.2 < held.weights()[0] / held.weights()[1] < 5

@@ -107,8 +107,8 @@ class GradNorm(LossWeights):
 
 
 def last_shared(network: Network) -> list[nn.Parameter]:
-    """The trained weights of the backbone's last part that has any."""
-    for part in reversed(network.backbone.parts()):
+    """The trained weights of the last part that has any, of those that all tasks read."""
+    for part in reversed(network.backbone.shared_parts()):
         found = [weight for weight in part.parameters() if weight.requires_grad]
         if found:
             return found
