@@ -65,3 +65,10 @@ def test_a_bundle_is_whole_without_the_packaged_weights(tmp_path, monkeypatch):
     monkeypatch.setattr("sslcore.features.efficientnet_lite0.packaged_weights", gone)
     again = load_bundle(tmp_path).predict_proba(image_NXHW)["t"]
     np.testing.assert_allclose(again, predictor.predict_proba(image_NXHW)["t"], atol=1e-6)
+
+
+def test_weights_learned_elsewhere_move_slowly():
+    """At the usual rate a step of eight labels threw them about: 19 % after 637 steps of sign digits."""
+    spec = InputSpec("image", channels=3, size=64, pretrained=False)
+    assert build_network("efficientnet_lite0", spec, [3]).backbone.learning_rate == 0.01
+    assert build_network("wrn_16_2", spec, [3]).backbone.learning_rate == 0.03
