@@ -124,7 +124,7 @@ def save_head(folder: Path, model: HeadModel, *, card: str) -> None:
     """Writes ``model.safetensors``, ``labels.json``, ``preprocess.json``, ``card.md``: all or nothing."""
     from safetensors.numpy import save_file
 
-    from sslcore.features.files import sync_folder
+    from sslcore.files import sync_folder
 
     if folder.exists():
         raise DataError("There is something of that name already. Choose another one.", file=folder)

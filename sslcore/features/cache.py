@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from sslcore.errors import StoreError
-from sslcore.features.files import sync_folder, write_array, write_json
+from sslcore.files import make_folder, sync_folder, write_array, write_json
 from sslcore.shapes import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -154,8 +154,7 @@ class FeatureCache:
             n_items: Rows there shall be.
             keep: Keep the rows that an earlier run or import computed (network encoders).
         """
-        folder = self.folder(encoder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(self.root.parent, self.root.name, folder_name(encoder))
         partial, meta = _read_json(folder / "partial.json"), self.meta(encoder)
         full = partial is not None and partial["done"] == partial["rows"]
         if full and meta is None and not (folder / "partial.npy").is_file():  # killed in finish()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from sslcore.features.files import write_array, write_json
+from sslcore.files import write_array, write_json
 from sslcore.shapes import FloatArray
 
 if TYPE_CHECKING:

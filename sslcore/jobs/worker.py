@@ -26,6 +26,7 @@ from types import FrameType
 from typing import Any
 
 from sslcore.errors import LabelloomError, StoreBusyError, StoreError
+from sslcore.files import make_folder
 from sslcore.jobs.errands import is_errand, waiting_errands
 from sslcore.jobs.job import Heart, Job, Stopped
 from sslcore.jobs.lock import ERRANDS, EVERYTHING, WorkerLock
@@ -90,8 +91,10 @@ class Worker:
             raise Stopped
 
     def _do(self, run: Run) -> None:
-        folder = self.store.folder / "runs" / str(run.id)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder = make_folder(self.store.folder, "runs", str(run.id))
+        except FileNotFoundError:  # the project was deleted at this moment: its folder shall not come back
+            return
         self.job = job = Job(run, self.store, folder, errand=is_errand(self.store, run))
         heart = Heart(job, wanted=self._project_is_there, interrupt=_interrupt_main)
         heart.start()

@@ -20,11 +20,11 @@ from safetensors.torch import load_file, save
 
 from sslcore.config import parse
 from sslcore.errors import DataError, LabelloomError
+from sslcore.files import write_whole
 from sslcore.models import TaskShape
 from sslcore.models.network import Network, build_network
 from sslcore.models.text_tokens import Tokeniser
 from sslcore.multitask import SHARINGS
-from sslcore.training.checkpoint import write_whole
 from sslcore.training.predictor import Predictor
 from sslcore.training.preprocess import Preprocess
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from sslcore.files import write_whole
 from sslcore.shapes import IntArray
-from sslcore.training.checkpoint import write_whole
 
 FOLDER = "pictures"
 KEPT = 12

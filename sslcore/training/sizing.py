@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from sslcore.config import Config
+from sslcore.files import write_whole
 from sslcore.models import BACKBONES
 from sslcore.training.auto import chosen_backbone, outline_of
-from sslcore.training.checkpoint import write_whole
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device
 from sslcore.training.memory import out_of_memory

@@ -180,14 +180,34 @@ def test_new_items_extend_a_networks_features(store):
     assert len(features.map_N2) == len(features.neighbour_NK) == 75
 
 
-def test_a_worker_ends_when_its_project_is_deleted(store, tmp_path):
-    run_id = store.runs.add("sleep", {})
+@pytest.mark.parametrize("kind, recipe", [("sleep", {}), ("features", {"encoder": "slow_toy"})])
+def test_a_worker_ends_when_its_project_is_deleted_and_brings_nothing_back(store, tmp_path, kind, recipe):
+    run_id = store.runs.add(kind, recipe)
     start(store)
-    wait_status(store, run_id, "running")
+    assert wait_for(lambda: store.runs.get(run_id).progress.get("done", 0) > 0)
     away = tmp_path / "away"
     store.folder.rename(away)
     try:
         assert wait_for(lambda: WorkerLock.holder(away) is None, 15)
+        assert not store.folder.exists()
+    finally:
+        away.rename(store.folder)
+
+
+def test_a_project_deleted_while_its_run_is_taken_stays_deleted(store, tmp_path, monkeypatch):
+    store.runs.add("sleep", {})
+    away, claim = tmp_path / "away", store.runs.claim
+
+    def claim_and_lose(*wish):
+        run = claim(*wish)
+        store.folder.rename(away)
+        return run
+
+    monkeypatch.setattr(store.runs, "claim", claim_and_lose)
+    worker = Worker(store, idle=60.0)
+    try:
+        assert worker.work() == 1
+        assert not store.folder.exists()
     finally:
         away.rename(store.folder)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from sslcore.errors import DataError, TrainingError
 from sslcore.features.cache import FeatureCache
-from sslcore.features.files import write_array
+from sslcore.files import write_array
 from sslcore.jobs.job import Job
 from sslcore.jobs.kinds import KINDS
 from sslcore.quality.ensemble import ENOUGH, Pool, fit_pool, held_out, pooled

@@ -21,7 +21,7 @@ import numpy as np
 
 from sslcore.errors import DataError
 from sslcore.features.cache import FeatureCache
-from sslcore.features.files import write_json
+from sslcore.files import make_folder, write_json
 from sslcore.instant.view import View
 from sslcore.jobs.job import Job
 from sslcore.jobs.kinds import KINDS
@@ -137,7 +137,7 @@ def _code() -> str:
 
 def _path(folder: Path, world: World, stops: Sequence[int], which: tuple[str, str, int]) -> Path:
     told = json.dumps([world.stamp, list(stops), *which])
-    return folder / "cache" / "replays" / f"{hashlib.sha256(told.encode()).hexdigest()[:40]}.json"
+    return make_folder(folder, "cache", "replays") / f"{hashlib.sha256(told.encode()).hexdigest()[:40]}.json"
 
 
 def _read(path: Path) -> Curve | None:

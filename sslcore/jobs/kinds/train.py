@@ -19,7 +19,7 @@ import numpy as np
 
 from sslcore.errors import DataError, TrainingError
 from sslcore.features.cache import FeatureCache
-from sslcore.features.files import write_array
+from sslcore.files import write_array
 from sslcore.jobs.images import cached_images, outline
 from sslcore.jobs.job import Job, Stopped
 from sslcore.jobs.kinds import KINDS
