@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import shell
-from pages.components.label_card import card_key, label_card
+from pages.components.label_card import card_key, label_card, turn_key
 from pages.components.words import plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
@@ -94,10 +94,12 @@ def class_form(workbench: Workbench, task: Task) -> None:
 
 def follow_task() -> None:
     """The card shows another task: so do the side bar and the other pages."""
-    told = st.session_state.get(card_key(workbench.project))
-    name = getattr(told, "task", None)
-    if name in [each.name for each in workbench.tasks()]:
-        st.session_state[f"task:{workbench.project}"] = name
+    told = getattr(st.session_state.get(card_key(workbench.project)), "task", None)
+    if not told:
+        return
+    st.session_state[turn_key(workbench.project)] = int(told["turn"])
+    if told["name"] in [each.name for each in workbench.tasks()]:
+        st.session_state[f"task:{workbench.project}"] = told["name"]
 
 
 # Less air than other pages have: the sample should stand large, with all keys in view.
@@ -127,4 +129,5 @@ label_card(
         "sharing": workbench.label.sharing,
     },
     on_task=follow_task,
+    turn=st.session_state.get(turn_key(workbench.project), 0),
 )

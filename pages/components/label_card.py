@@ -41,6 +41,7 @@ def label_card(
     *,
     about: dict[str, str],
     on_task: Callable[[], None],
+    turn: int,
     keys: dict[str, list[str]] | None = None,
 ) -> None:
     """Shows the card of a task.
@@ -50,13 +51,15 @@ def label_card(
         tasks: All tasks of the project; the card changes between them by itself.
         about: ``project`` (labels that wait in the browser are kept by it), ``token`` (from
             ``shell.token()``), ``order`` and ``sharing`` (of the desk's).
-        on_task: Called when another task was chosen; its name is in the session state, under
-            :func:`card_key`, as ``task``.
+        on_task: Called when another task was chosen; the session state has, under :func:`card_key`, its
+            ``name`` and the ``turn`` of the choice as ``task``.
+        turn: Of the last choice that was heard of: the card keeps to a later one whatever it is told.
         keys: Keys other than the usual ones, by action, as in ``assets/keys.js``.
     """
     data = {
         **about,
         "task": task_data(task),
+        "turn": turn,
         "tasks": [task_data(each) for each in tasks],
         "keys": keys or {},
     }
@@ -66,3 +69,8 @@ def label_card(
 def card_key(project: str) -> str:
     """The key of a project's card in the session state."""
     return f"label-card-{project}"
+
+
+def turn_key(project: str) -> str:
+    """Where the session state keeps the turn of the last choice of a task."""
+    return f"task-turn:{project}"

@@ -123,6 +123,35 @@ def test_each_task_keeps_its_own_question_and_keys(page, shared_server):
     expect(page.get_by_role("combobox", name="Task")).to_have_value("shape")
 
 
+def test_a_task_chosen_twice_in_a_moment_stays(page, shared_server):
+    taught(shared_server.home, "hasty", make_digits, 60)
+    card = open_label(page, shared_server, "hasty")
+    # frames after the second key in which another task stands, while the page hears of both
+    wrong = card.evaluate(
+        """async (card) => {
+          const press = () => window.dispatchEvent(new KeyboardEvent('keydown', { key: 't', code: 'KeyT' }));
+          const wrong = [];
+          for (const pause of [0, 20, 50, 100, 200, 300]) {
+            press();
+            await new Promise((done) => setTimeout(done, pause));
+            press();
+            for (const end = performance.now() + 1200; performance.now() < end; ) {
+              await new Promise(requestAnimationFrame);
+              const held = card.querySelector("[data-task][aria-current=true]");
+              if (held?.dataset.task !== "digit") wrong.push([pause, held?.dataset.task]);
+            }
+          }
+          return wrong;
+        }"""
+    )
+    assert wrong == []
+    wait_idle(page)
+    expect(page.get_by_role("combobox", name="Task", exact=True)).to_have_value("digit")
+    # the side bar still leads, once all is told
+    choose(page, "Task", "shape")
+    expect(page.locator('[data-task="shape"]')).to_have_attribute("aria-current", "true")
+
+
 def test_the_task_outlives_a_reload_and_a_change_of_page(page, shared_server):
     taught(shared_server.home, "stays", make_digits, 60)
     card, chosen = (

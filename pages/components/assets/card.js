@@ -30,10 +30,14 @@ const KINDS = { single: "one class", ordinal: "on a scale", multiple: "several c
 /** What each task was last shown as, for coming back from another page. @type {Map<string, any>} */
 const lastSeen = new Map();
 
+/** A task that was chosen here and that the page has not heard of, by project; `turn` counts the choices. @type {Map<string, {id: number, turn: number}>} */
+const chosenTasks = new Map();
+
 /** @param {{parentElement: any, data: any, setTriggerValue: (name: string, value: any) => void}} component */
 export default function mount({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".loom");
-  const show = (wanted) => {
+  const show = (told) => {
+    const wanted = withChosenTask(told);
     const about = `${wanted.project}\n${wanted.task.id}`;
     if (root.view && root.view.about !== about) {
       root.view.dispose();
@@ -43,15 +47,30 @@ export default function mount({ parentElement, data, setTriggerValue }) {
     else root.view = new LabelView(root, wanted, about);
     root.view.switchTo = (task) => {
       // seen at once; the page hears of it afterwards, so that its other parts follow
-      show({ ...root.view.data, task });
-      setTriggerValue("task", task.name);
+      const turn = Math.max(chosenTasks.get(told.project)?.turn ?? 0, told.turn) + 1;
+      chosenTasks.set(told.project, { id: task.id, turn });
+      show(root.view.data);
+      setTriggerValue("task", { name: task.name, turn });
     };
   };
   show(data);
   return () => {
     root.view?.dispose();
     root.view = null;
+    chosenTasks.delete(data.project);
   };
+}
+
+/**
+ * What the page tells, with the task that was chosen here as long as the page has not heard of that: what it
+ * had begun to say before must not bring the other task back under the fingers.
+ * @param {any} told
+ */
+function withChosenTask(told) {
+  const chosen = chosenTasks.get(told.project);
+  if (chosen && told.turn >= chosen.turn) chosenTasks.delete(told.project);
+  const id = chosenTasks.get(told.project)?.id ?? told.task.id;
+  return { ...told, task: told.tasks.find((held) => held.id === id) ?? told.task };
 }
 
 class LabelView {
