@@ -180,7 +180,7 @@ def test_new_items_extend_a_networks_features(store):
     assert len(features.map_N2) == len(features.neighbour_NK) == 75
 
 
-@pytest.mark.parametrize("kind, recipe", [("sleep", {}), ("features", {"encoder": "slow_toy"})])
+@pytest.mark.parametrize(("kind", "recipe"), [("sleep", {}), ("features", {"encoder": "slow_toy"})])
 def test_a_worker_ends_when_its_project_is_deleted_and_brings_nothing_back(store, tmp_path, kind, recipe):
     run_id = store.runs.add(kind, recipe)
     start(store)
