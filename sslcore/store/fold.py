@@ -85,6 +85,12 @@ class TaskState:
         """Rows that may still be asked: no label, not set aside."""
         return ~self.labelled_N & ~self.skipped_N
 
+    @property
+    def echo_N(self) -> BoolArray:
+        """Rows whose label a model gave and a person at most accepted, with many others."""
+        accepted_N = (self.source_N == SOURCE_CODE["bulk"]) & (self.verb_N == VERB_CODE["accept"])
+        return accepted_N | (self.source_N == SOURCE_CODE["pseudo"])
+
     def value_of(self, row: int) -> Any:
         """The value of a row: class position, positions or number; None without a label."""
         if self.source_N[row] == 0:

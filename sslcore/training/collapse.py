@@ -1,11 +1,12 @@
 """When a run has collapsed: seen in the run, not after it.
 
 Two signs. One class is given more than three times as often as the labels say, and to a tenth of all items
-more than that, on three evaluations in a row. Or the audited accuracy is clearly below that of the supervised
-head: with probability .95 by McNemar's test in its Bayesian form (the items that one has right and the other
-wrong are draws of ``Beta(½ + wins, ½ + losses)``), or by ``Beta(hits + ½, misses + ½)`` where only the head's
-accuracy is known. The first quarter of a run does not count: every network starts below the head and with a
-favourite class.
+more than that, on three evaluations in a row. Or the run is clearly worse than the supervised head: with
+probability .95 by McNemar's test on the audit answers in its Bayesian form (the items that one has right and
+the other wrong are draws of ``Beta(½ + wins, ½ + losses)``). Without audit answers it is judged by how often
+it agrees with the head on unlabelled items: too seldom for a model as good as that (Platanios, Blum and
+Mitchell 2014, "Estimating accuracy from unlabeled data"). The first quarter of a run does not count: every
+network starts below the head and with a favourite class.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from sslcore.shapes import BoolArray, FloatArray
 
@@ -22,6 +25,7 @@ SURE = 0.95
 EXCESS = 0.1
 """Share of all items that a class must be given beyond its prior: of 150 classes with two labels each some
 are given three times as often as labelled by chance alone, and the run is healthy."""
+QUANTILES = 200  # of a distribution, where it is averaged over
 SETTLED = 0.25  # share of the run before which nothing is called a collapse
 
 
@@ -42,27 +46,53 @@ def dominance(share_C: FloatArray, prior_C: FloatArray) -> float:
     return round(float((share_C[far_C] / prior_C[far_C]).max()), 6) if far_C.any() else 0.0
 
 
-def probability_below(right_A: BoolArray, head: BoolArray | float) -> float:
+def probability_below(right_A: BoolArray, head_A: BoolArray) -> float:
     """Probability that a model is worse than the supervised head on the audited population.
 
     Args:
         right_A: Where the model is right.
-        head: Where the head is right on the same items, or its accuracy alone.
+        head_A: Where the head is right on the same items.
 
     >>> import numpy as np
     >>> right_A = np.arange(40) < 20
     >>> round(probability_below(right_A, np.arange(40) < 30), 3)  # ten items for the head, none against
     1.0
-    >>> round(probability_below(right_A, right_A), 3), round(probability_below(right_A, 0.5), 3)
-    (0.5, 0.5)
+    >>> round(probability_below(right_A, right_A), 3)
+    0.5
     """
     from scipy.special import betainc
 
-    if isinstance(head, int | float):
-        hits = float(right_A.sum())
-        return float(betainc(hits + 0.5, len(right_A) - hits + 0.5, min(1.0, max(0.0, float(head)))))
-    wins, losses = float((right_A & ~head).sum()), float((head & ~right_A).sum())
+    wins, losses = float((right_A & ~head_A).sum()), float((head_A & ~right_A).sum())
     return float(betainc(wins + 0.5, losses + 0.5, 0.5))
+
+
+def probability_below_unseen(same_U: BoolArray, left_out: tuple[int, int], classes: int) -> float:
+    """Probability that a model is worse than the supervised head, where nobody has looked at its answers.
+
+    Two models that are right on the share h of the items, and whose mistakes have nothing in common, agree on
+    h² + (1 − h)² / (C − 1) of them; mistakes in common only make that more. Below it, the model is worse than
+    h. What the head is right on is only known as far as its left-out answers tell, and the agreement from a
+    sample: both are drawn from their Beta distributions (Jeffreys' prior).
+
+    Args:
+        same_U: Of unlabelled items, where the model gives the head's answer.
+        left_out: How many labels the head had right without having seen them, of how many.
+        classes: Number of classes C.
+
+    >>> same_U = np.arange(500) < 250
+    >>> round(probability_below_unseen(same_U, (36, 40), 4), 3)  # two such heads agree on 82 %
+    1.0
+    >>> round(probability_below_unseen(same_U, (3, 4), 4), 3)  # four labels say little about the head
+    0.584
+    """
+    from scipy.special import betainc, betaincinv
+
+    hits, asked = left_out
+    at_Q = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    head_Q = betaincinv(hits + 0.5, asked - hits + 0.5, at_Q)
+    bar_Q = head_Q**2 + (1 - head_Q) ** 2 / max(1, classes - 1)
+    same = float(same_U.sum())
+    return float(betainc(same + 0.5, len(same_U) - same + 0.5, bar_Q).mean())
 
 
 @dataclass
@@ -74,6 +104,7 @@ class Signs:
         streak: How many of the last ones had one class far over its prior.
         over: How far, last.
         below: Probability of being below the head, last; None where that is not known.
+        agreement: Share of unlabelled items with the head's answer, where ``below`` rests on that.
         since: The step at which it collapsed; None where it has not.
     """
 
@@ -81,6 +112,7 @@ class Signs:
     streak: int = 0
     over: float = 0.0
     below: float | None = None
+    agreement: float | None = None
     since: int | None = None
 
     @property
@@ -123,10 +155,11 @@ class Watch:
             task: The task's name.
             step: The step.
             done: Share of the run that is over.
-            figures: ``dominance`` and ``below_head``, where they are known.
+            figures: ``dominance``, ``below_head`` and ``head_agreement``, where they are known.
         """
         held = self.signs[task]
         held.over, held.below = figures.get("dominance", 0.0), figures.get("below_head")
+        held.agreement = figures.get("head_agreement")
         if done < SETTLED:
             return ""
         held.looks += 1
@@ -148,8 +181,29 @@ class Watch:
         if held.over > OFTEN:
             found.append(f"one class is given {held.over:.1f} times as often as the labels say")
         if held.below is not None and held.below >= SURE:
-            found.append(f"it is below the supervised head on the audit split (probability {held.below:.0%})")
+            where = "on the audit split"
+            if held.agreement is not None:
+                where = (
+                    f"by all signs: it gives {held.agreement:.0%} of the unlabelled items the head's answer, "
+                    "less than two models as good as the head would agree on"
+                )
+            found.append(f"it is below the supervised head {where} (probability {held.below:.0%})")
         return " and ".join(found) + "."
+
+    def help(self, task: str) -> str:
+        """What may help, in a sentence."""
+        if self.signs[task].over > OFTEN:
+            return "Label more of the classes that are missing, or raise the threshold."
+        return (
+            "The linear head knows more: let the run learn from features or from a network that is trained "
+            "already, give it more time, or label more."
+        )
+
+    def doubt(self, task: str) -> float | None:
+        """Probability of being below the head where it is likely and no audit answers tell; else None."""
+        held = self.signs[task]
+        known = held.agreement is not None and held.below is not None and held.below > 0.5
+        return held.below if known else None
 
     def collapsed(self, task: str) -> bool:
         """Whether a task is collapsed now."""

@@ -89,6 +89,19 @@ class TaskLabels:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The supervised head of a task: what a run must not fall below.
+
+    Args:
+        said_N: The class it gives each item.
+        left_out: How many labels it had right without having seen them, of how many.
+    """
+
+    said_N: IntArray
+    left_out: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """All that a run sees.
 
@@ -101,11 +114,9 @@ class TrainingData:
         key_N: Known answers per task, ``-1`` where unknown. Used to report ``key_accuracy`` and the precision
             of pseudo-labels; never for a decision.
         excluded_N: True for rows that take no part in training (flagged, unreadable); they are predicted.
-        baseline_accuracy: Audit accuracy of the supervised head per task, to compare a run with.
+        baseline: The supervised head per task, to compare a run with.
         soft_target: A teacher's probabilities ``NC`` per task, for distillation; rows of NaN or zeros where
             it says nothing.
-        baseline_right: Where the supervised head is right on the audit split of a task, in its order: run and
-            head are then compared item by item.
         encoder: Name of the encoder behind ``feature_ND``, kept in the bundle.
         teacher: Says ``soft_target`` anew, told what the network makes of every item (``ND``); None where the
             teacher does not listen.
@@ -118,8 +129,7 @@ class TrainingData:
     feature_ND: FloatArray | None = None
     key_N: Mapping[str, IntArray] | None = None
     excluded_N: BoolArray | None = None
-    baseline_accuracy: Mapping[str, float] | None = None
-    baseline_right: Mapping[str, BoolArray] | None = None
+    baseline: Mapping[str, Baseline] | None = None
     encoder: str = ""
     soft_target: Mapping[str, FloatArray] | None = None
     teacher: Callable[[FloatArray], Mapping[str, FloatArray]] | None = None
@@ -139,6 +149,9 @@ class TrainingData:
         }
         sizes |= {f"labels of task {task.name!r}": len(task.label_N) for task in self.tasks}
         sizes |= {f"teacher of task {name!r}": len(soft) for name, soft in (self.soft_target or {}).items()}
+        sizes |= {
+            f"baseline of task {name!r}": len(held.said_N) for name, held in (self.baseline or {}).items()
+        }
         sizes |= {f"key of task {name!r}": len(key) for name, key in (self.key_N or {}).items()}
         if len(set(sizes.values())) > 1:
             raise DataError(f"All arrays must have one row per item. Received: {sizes}.")

@@ -15,12 +15,15 @@ from torch import Tensor
 from sslcore.methods.base import Method
 from sslcore.quality.calibration import expected_calibration_error
 from sslcore.quality.intervals import proportion_interval
-from sslcore.shapes import BoolArray, FloatArray, IntArray
-from sslcore.training.collapse import dominance, probability_below
-from sslcore.training.data import TaskLabels
+from sslcore.shapes import FloatArray, IntArray
+from sslcore.training.best import LEAST_AUDIT
+from sslcore.training.collapse import dominance, probability_below, probability_below_unseen
+from sslcore.training.data import Baseline, TaskLabels
 from sslcore.training.tally import MOST_CLASSES
 
 PROBE = 512  # unlabelled items looked at in each evaluation
+
+LEAST_LEFT_OUT = 10  # labels said without having been seen, below which nothing is known of the head
 
 Figures = list[tuple[str, float]]
 
@@ -34,8 +37,7 @@ class Evaluation:
         predict: Probabilities (Tensor ``AC``) of a task for rows of the set.
         probe_row: A fixed sample of items that are unlabelled in every task.
         key_TN: Known answers of each task, None where there are none; for figures alone.
-        head_T: Of each task, where the supervised head is right on the audit split, or its accuracy alone;
-            None where neither is known.
+        baseline_T: The supervised head of each task; None where there is none.
     """
 
     def __init__(
@@ -46,11 +48,11 @@ class Evaluation:
         *,
         probe_row: IntArray,
         key_TN: Sequence[Tensor | None],
-        head_T: Sequence[BoolArray | float | None] = (),
+        baseline_T: Sequence[Baseline | None] = (),
     ) -> None:
         self.tasks, self.method, self.predict = list(tasks), method, predict
         self.probe_row, self.key_TN = probe_row, list(key_TN)
-        self.head_T = list(head_T) or [None] * len(self.tasks)
+        self.baseline_T = list(baseline_T) or [None] * len(self.tasks)
         self._last: dict[int, Tensor] = {}  # answers on the probe, of the last look
 
     def of_task(self, index: int) -> Figures:
@@ -69,9 +71,10 @@ class Evaluation:
         figures = _with_range("audit_accuracy", float(said_A.sum()), len(said_A))
         figures.append(("audit_size", float(len(said_A))))
         figures.append(("calibration_error", expected_calibration_error(proba_AC.cpu().numpy(), label_A)))
-        head = self.head_T[index]
-        if head is not None:
-            figures.append(("below_head", probability_below(said_A, head)))
+        baseline = self.baseline_T[index]
+        if baseline is not None and audits_the_head(task):
+            head_A = baseline.said_N[task.audit_row_A] == label_A
+            figures.append(("below_head", probability_below(said_A, head_A)))
         trust_A = self.method.accept(index, proba_AC)
         if trust_A is not None and float(trust_A.sum()) > 0:
             hits, trusted = float((right_A * trust_A).sum()), float(trust_A.sum())
@@ -89,6 +92,7 @@ class Evaluation:
             known = int((key_U >= 0).sum())
             if known:
                 figures.append(("key_accuracy", int((answer_U == key_U).sum()) / known))
+        figures += self._beside_head(index, answer_U.cpu().numpy())
         last_U, self._last[index] = self._last.get(index), answer_U
         if last_U is not None:
             figures.append(("flip_rate", float((answer_U != last_U).float().mean())))
@@ -104,6 +108,15 @@ class Evaluation:
             figures += [(f"prior/{label}", value) for label, value in _first(prior_C)]
         return figures
 
+    def _beside_head(self, index: int, answer_U: IntArray) -> Figures:
+        """How often the head's answer is given, and what that says where no audit answers can."""
+        baseline, task = self.baseline_T[index], self.tasks[index]
+        if baseline is None or audits_the_head(task) or baseline.left_out[1] < LEAST_LEFT_OUT:
+            return []
+        same_U = baseline.said_N[self.probe_row] == answer_U
+        below = probability_below_unseen(same_U, baseline.left_out, task.classes)
+        return [("head_agreement", float(same_U.mean())), ("below_head", below)]
+
     def _thresholds(self, index: int) -> Figures:
         bar_C = self.method.thresholds(index)
         return [] if bar_C is None else spread("threshold", bar_C.detach().float().cpu().numpy())
@@ -111,6 +124,11 @@ class Evaluation:
     def _history(self, index: int) -> Figures:
         history = self.method.history(index)
         return [] if history is None else [("taken_back", float(history.taken_back()))]
+
+
+def audits_the_head(task: TaskLabels) -> bool:
+    """Whether the audit split is large enough to set a run beside the supervised head."""
+    return len(task.audit_row_A) >= LEAST_AUDIT
 
 
 def spread(name: str, value_C: FloatArray) -> Figures:

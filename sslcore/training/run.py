@@ -36,7 +36,7 @@ from sslcore.training.compiling import compile_backbone
 from sslcore.training.data import TrainingData
 from sslcore.training.device import choose_device, choose_precision
 from sslcore.training.ema import AveragedNetwork
-from sslcore.training.evaluation import Evaluation, probe_rows
+from sslcore.training.evaluation import Evaluation, audits_the_head, probe_rows
 from sslcore.training.fit import refuse
 from sslcore.training.fleet import Fleet, launched
 from sslcore.training.looking import ground_of
@@ -169,7 +169,7 @@ class _Run:
             self._proba,
             probe_row=probe_rows(self.tasks, self.pool.free_row_U, seed=recipe.seed),
             key_TN=key_TN,
-            head_T=[self._head(task.name) for task in self.tasks],
+            baseline_T=[(data.baseline or {}).get(task.name) for task in self.tasks],
         )
 
     # -- parts ---------------------------------------------------------------------------------------------
@@ -292,11 +292,6 @@ class _Run:
     def _key(self, task: str) -> Tensor | None:
         key_N = (self.data.key_N or {}).get(task)
         return None if key_N is None else torch.from_numpy(np.array(key_N, dtype=np.int64)).to(self.device)
-
-    def _head(self, task: str) -> Any:
-        """What is known of the supervised head: where it is right, or its accuracy."""
-        right = (self.data.baseline_right or {}).get(task)
-        return right if right is not None else (self.data.baseline_accuracy or {}).get(task)
 
     def _batch(self, step: int) -> tuple[Batch, Dice]:
         """The batch of a step and the dice it was made with, at the place where the method goes on."""
@@ -684,17 +679,22 @@ class _Run:
             self.metrics.setdefault("key_accuracy", {})[name] = accuracy
             self.reporter.metric(self.step, "key_accuracy", accuracy, task=name)
         collapsed = self.watch.collapsed(name)
-        baseline = (self.data.baseline_accuracy or {}).get(name)
+        baseline = (self.data.baseline or {}).get(name)
         audit = self.metrics.get("audit_accuracy", {}).get(name)
         if collapsed:
+            why, help = self.watch.why(name), self.watch.help(name)
+            self.notes.append(f"Collapsed on {name!r}: {why} Do not adopt this run. {help}")
+        elif baseline is not None and audit is not None and audits_the_head(task):
+            head = float((baseline.said_N[task.audit_row_A] == task.audit_label_A).mean())
+            if audit < head:
+                self.notes.append(
+                    f"On {name!r} the audit accuracy {audit:.3f} is below that of the supervised head, "
+                    f"{head:.3f}, by no more than chance allows."
+                )
+        elif (doubt := self.watch.doubt(name)) is not None:
             self.notes.append(
-                f"Collapsed on {name!r}: {self.watch.why(name)} Do not adopt this run; label more of the "
-                "classes that are missing, or raise the threshold."
-            )
-        elif baseline is not None and audit is not None and audit < baseline:
-            self.notes.append(
-                f"On {name!r} the audit accuracy {audit:.3f} is below that of the supervised head, "
-                f"{baseline:.3f}, by no more than chance allows."
+                f"On {name!r} it is below the supervised head with a probability of {doubt:.0%}, by how "
+                f"often the two agree. {LEAST_AUDIT} audit answers would tell."
             )
         self.metrics.setdefault("collapsed", {})[name] = collapsed
         self.reporter.metric(self.step, "collapsed", float(collapsed), task=name)

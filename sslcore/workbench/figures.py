@@ -15,7 +15,7 @@ from sslcore.instant.multiple import MultipleResult
 from sslcore.instant.numeric import NumericResult
 from sslcore.quality.intervals import proportion_interval
 from sslcore.shapes import BoolArray, FloatArray, IntArray
-from sslcore.store.fold import SOURCE_CODE, VERB_CODE, TaskState
+from sslcore.store.fold import SOURCE_CODE, TaskState
 from sslcore.workbench.snapshot import CHOICE, Figure
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ ENOUGH_AUDIT = 20
 def by_people(state: TaskState) -> BoolArray:
     """Rows whose label a person gave one by one, or that came with the data."""
     return (state.source_N == SOURCE_CODE["human"]) | (state.source_N == SOURCE_CODE["imported"])
-
-
-def echoes(state: TaskState) -> BoolArray:
-    """Rows whose label a model gave and a person at most accepted, with many others."""
-    accepted_N = (state.source_N == SOURCE_CODE["bulk"]) & (state.verb_N == VERB_CODE["accept"])
-    return accepted_N | (state.source_N == SOURCE_CODE["pseudo"])
 
 
 def left_out_of(state: TaskState, result: InstantResult) -> tuple[IntArray, FloatArray]:

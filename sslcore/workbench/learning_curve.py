@@ -21,7 +21,7 @@ from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.shapes import UNLABELLED, BoolArray, IntArray
 from sslcore.store import Task
 from sslcore.store.fold import SOURCE_CODE, TaskState
-from sslcore.workbench.figures import ENOUGH_AUDIT, echoes
+from sslcore.workbench.figures import ENOUGH_AUDIT
 
 if TYPE_CHECKING:
     from sslcore.instant.loop import InstantResult
@@ -146,7 +146,7 @@ def label_order(state: TaskState) -> IntArray:
     An import lists its rows class by class more often than not: its own order would start the curve
     with a few classes only.
     """
-    row_L = np.flatnonzero((state.training_label_N >= 0) & ~echoes(state))
+    row_L = np.flatnonzero((state.training_label_N >= 0) & ~state.echo_N)
     imported_L: BoolArray = state.source_N[row_L] == SOURCE_CODE["imported"]
     block_L = np.random.default_rng(0).permutation(row_L[imported_L])
     given_L = row_L[~imported_L]

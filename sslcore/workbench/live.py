@@ -28,7 +28,6 @@ from sslcore.workbench.figures import (
     ENOUGH_AUDIT,
     answer_report,
     choice_figure,
-    echoes,
     figure_of,
     left_out_of,
     positions,
@@ -432,7 +431,7 @@ class _Wanted:
 
 def _wanted(state: TaskState) -> _Wanted:
     kind = state.task.kind
-    rejected, echo_N = state.rejected_pairs(), echoes(state)
+    rejected, echo_N = state.rejected_pairs(), state.echo_N
     more = {"rejected": rejected, "echo_N": echo_N if echo_N.any() else None}
     if kind in CHOICE:
         label_N = state.training_label_N

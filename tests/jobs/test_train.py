@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sslcore.features.cache import FeatureCache
+from sslcore.files import make_folder
 from sslcore.jobs.images import cached_images
 from sslcore.jobs.job import Job
 from sslcore.jobs.kinds.train import training_data
@@ -97,7 +98,8 @@ def test_the_run_sees_the_labels_of_its_time_and_never_the_audit(digits):
         )
         from sslcore.store.fold import LabelState
 
-        job = Job(run, store, store.folder / "runs" / str(run.id))
+        folder = make_folder(store.folder, "runs", str(run.id))
+        job = Job(run, store, folder)
         return training_data(job, recipe, [LabelState(store, upto=labels_upto)[task.id]])
 
     then, now = seen(upto), seen(store.annotations.newest())

@@ -10,7 +10,8 @@ import torch
 from sslcore.methods.supervised import Supervised
 from sslcore.training.best import BEST, Best
 from sslcore.training.checkpoint import read_checkpoint
-from sslcore.training.collapse import OFTEN, Watch, dominance, probability_below
+from sslcore.training.collapse import OFTEN, Watch, dominance, probability_below, probability_below_unseen
+from sslcore.training.data import Baseline
 from sslcore.training.run import CHECKPOINT, train
 from tests.training.toys import Remember, blobs, recipe
 
@@ -27,6 +28,46 @@ def test_worse_than_the_head_is_an_exact_question():
     tail = sum(comb(int(wins + losses), k) for k in range(wins)) / 2 ** int(wins + losses)
     assert probability_below(run_A, head_A) == pytest.approx(1 - tail, abs=0.1)
     assert probability_below(~run_A, ~head_A) == pytest.approx(1 - expected, abs=1e-4)
+
+
+def test_how_often_two_models_agree_says_whether_one_is_worse():
+    """Drawn, not derived: two models with mistakes of their own, and a head known from left-out labels."""
+    rng, classes, items = np.random.default_rng(0), 4, 4000
+    key_N = rng.integers(classes, size=items)
+
+    def said(accuracy):
+        wrong_N = (key_N + rng.integers(1, classes, size=items)) % classes
+        return np.where(rng.random(items) < accuracy, key_N, wrong_N)
+
+    head_N = said(0.8)
+    below = [probability_below_unseen(said(a) == head_N, (80, 100), classes) for a in (0.6, 0.8, 0.95)]
+    assert below[0] > 0.95
+    assert 0.2 < below[1] < 0.8
+    assert below[2] < 0.05
+    # mistakes in common make two models agree more: nothing is called worse by them
+    assert probability_below_unseen(head_N == head_N, (80, 100), classes) < 0.01
+    # nothing known of the head, nothing said
+    assert 0.1 < probability_below_unseen(said(0.6) == head_N, (1, 2), classes) < 0.9
+
+
+def test_without_audit_answers_a_run_below_the_head_is_told_by_their_agreement(tmp_path):
+    data = many(audit=0)
+    rng, key_N = np.random.default_rng(1), data.key_N["label"]
+    head_N = np.where(rng.random(300) < 0.95, key_N, (key_N + 1) % 6)
+    data = dataclasses.replace(data, baseline={"label": Baseline(head_N, (46, 48))})
+    noise = dataclasses.replace(data, feature_ND=rng.normal(size=(300, 8)).astype(np.float32))
+    out = train(recipe("supervised", **SETTINGS), noise, Remember(), folder=tmp_path / "noise")
+    notes = " ".join(out.metrics["notes"])
+    assert out.metrics["collapsed"] == {"label": True}
+    assert "less than two models as good as the head would agree on" in notes
+    assert "The linear head knows more" in notes
+    doubtful = dataclasses.replace(noise, baseline={"label": Baseline(head_N, (5, 10))})
+    out = train(recipe("supervised", **SETTINGS), doubtful, Remember(), folder=tmp_path / "doubtful")
+    assert out.metrics["collapsed"] == {"label": False}
+    assert "20 audit answers would tell" in " ".join(out.metrics["notes"])
+    out = train(recipe("supervised", **SETTINGS), data, Remember(), folder=tmp_path / "sound")
+    assert out.metrics["collapsed"] == {"label": False}
+    assert out.metrics["head_agreement"]["label"] > 0.8
 
 
 def test_chance_is_no_collapse_and_one_class_needs_three_looks():
@@ -146,11 +187,10 @@ def test_below_the_head_within_chance_is_said_and_no_collapse(tmp_path):
     right_A = first.proba["label"][row_A].argmax(1) == label_A
     head_A = right_A.copy()
     head_A[np.flatnonzero(~right_A)[:1]] = True  # one item better: chance
-    told = {
-        "baseline_accuracy": {"label": float(head_A.mean())},
-        "baseline_right": {"label": head_A},
-    }
-    out = train(recipe(steps=30), dataclasses.replace(data, **told), Remember(), folder=tmp_path / "b")
+    said_N = data.key_N["label"].copy()
+    said_N[row_A[~head_A]] = (label_A[~head_A] + 1) % 3
+    data = dataclasses.replace(data, baseline={"label": Baseline(said_N)})
+    out = train(recipe(steps=30), data, Remember(), folder=tmp_path / "b")
     assert out.metrics["collapsed"] == {"label": False}
     assert "chance allows" in " ".join(out.metrics["notes"])
 

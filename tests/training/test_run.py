@@ -9,7 +9,7 @@ import torch
 from sslcore.errors import DataError, RecipeError, TrainingError
 from sslcore.methods.fixmatch import FixMatch
 from sslcore.training.checkpoint import read_checkpoint
-from sslcore.training.data import TaskLabels, TrainingData
+from sslcore.training.data import Baseline, TaskLabels, TrainingData
 from sslcore.training.pool import Pool
 from sslcore.training.run import CHECKPOINT, train
 from tests.training.toys import Remember, blobs, digits, recipe
@@ -233,7 +233,8 @@ def test_one_class_all_labelled_and_hardly_anything_else(tmp_path):
 
 
 def test_a_run_worse_than_the_head_says_so(tmp_path):
-    data = dataclasses.replace(blobs(), baseline_accuracy={"label": 1.01})
+    data = blobs()
+    data = dataclasses.replace(data, baseline={"label": Baseline(data.key_N["label"])})
     out = train(recipe(steps=2), data, Remember(), folder=tmp_path)
     assert out.metrics["collapsed"]["label"]
     assert "supervised head" in " ".join(out.metrics["notes"])

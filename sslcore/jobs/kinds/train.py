@@ -23,20 +23,18 @@ from sslcore.files import write_array
 from sslcore.jobs.images import cached_images, outline
 from sslcore.jobs.job import Job, Stopped
 from sslcore.jobs.kinds import KINDS
-from sslcore.jobs.task_labels import CHOICES, audited, task_labels, trains
+from sslcore.jobs.task_labels import CHOICES, task_labels, trains
 from sslcore.jobs.teachers import teach
-from sslcore.shapes import BoolArray, FloatArray, IntArray
+from sslcore.shapes import FloatArray, IntArray
 from sslcore.store.fold import LabelState, TaskState
 
 if TYPE_CHECKING:
-    from sslcore.training.data import TrainingData
+    from sslcore.training.data import Baseline, TrainingData
     from sslcore.training.recipe import Recipe
     from sslcore.training.report import Reporter, TrainingResult
 
 NAMED = 16
 """Items of a bad batch that an error names."""
-HEAD_LEAST_AUDIT = 20
-"""Audit items below which the supervised head's accuracy is too rough to judge a run by."""
 
 
 @KINDS.register("train", title="Training", family="job")
@@ -116,7 +114,6 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
     for state in states:
         flagged_N |= state.flagged_N
     choices = [state for state in states if state.task.kind in CHOICES]
-    right = _head_right(job, choices)
     soft_target, teacher = None, None
     if recipe.transfer == "distil":
         soft_target, teacher = teach(job, choices, recipe.transfer_config.teacher)  # type: ignore[attr-defined]
@@ -125,8 +122,7 @@ def training_data(job: Job, recipe: Recipe, states: Sequence[TaskState]) -> Trai
         tasks=[task_labels(state) for state in states],
         key_N=_keys(job, choices),
         excluded_N=flagged_N,
-        baseline_accuracy={name: float(right_A.mean()) for name, right_A in right.items()} or None,
-        baseline_right=right or None,
+        baseline=_baselines(job, choices) or None,
         encoder="" if recipe.encoder == "none" else recipe.encoder,
         soft_target=soft_target,
         teacher=teacher,
@@ -197,25 +193,27 @@ def _keys(job: Job, states: Sequence[TaskState]) -> dict[str, IntArray] | None:
     return held or None
 
 
-def _head_right(job: Job, states: Sequence[TaskState]) -> dict[str, BoolArray]:
-    """Where the supervised head on the best features there are is right on the audit split of each task."""
+def _baselines(job: Job, states: Sequence[TaskState]) -> dict[str, Baseline]:
+    """The supervised head of each task, on the features on which it has most labels right unseen."""
     from sslcore.instant.loop import InstantLoop
     from sslcore.instant.view import View
+    from sslcore.training.data import Baseline
 
     cache, n = FeatureCache(job.store.folder), job.store.count()
-    best: dict[str, BoolArray] = {}
+    best: dict[str, Baseline] = {}
     for encoder in (name for name in cache.available() if cache.is_complete(name, n)):
         view = View.load(cache.folder(encoder))
         for state in states:
-            row_A, label_N = audited(state), state.training_label_N
-            if len(row_A) < HEAD_LEAST_AUDIT or len(np.unique(label_N[label_N >= 0])) < 2:
+            label_N = state.training_label_N
+            if len(np.unique(label_N[label_N >= 0])) < 2:
                 continue
-            loop = InstantLoop([view], classes=len(state.task.classes), seed=0)
-            said_A = loop.fit(label_N).head_proba_NC[row_A].argmax(axis=1)
-            right_A = said_A == state.label_N[row_A]
-            held_A = best.get(state.task.name)
-            if held_A is None or right_A.mean() > held_A.mean():
-                best[state.task.name] = right_A
+            loop = InstantLoop([view], classes=len(state.task.classes), seed=0, model="linear")
+            found = loop.fit(label_N, echo_N=state.echo_N)
+            said_L = found.out_of_fold_proba_LC[found.evidence_L].argmax(axis=1)
+            right = int((said_L == label_N[found.labelled_row_L][found.evidence_L]).sum())
+            held = best.get(state.task.name)
+            if held is None or right > held.left_out[0]:
+                best[state.task.name] = Baseline(found.head_proba_NC.argmax(axis=1), (right, len(said_L)))
     return best
 
 
