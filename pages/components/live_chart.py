@@ -131,10 +131,11 @@ PANELS: tuple[dict[str, Any], ...] = (
         "single": True,
         "help": "Flips: how much of a fixed sample of unlabelled items got another answer since the last "
         "evaluation. Calibration error: how far confidence and accuracy are apart on the audit split, on "
-        "average over 15 bins.",
+        "average over 15 bins. Without audit answers: how much of the sample gets the linear head's answer.",
         "words": [
             "{flip_rate} of a sample changed its answer since the last look.",
             "Confidence is off by {calibration_error}{rough}.",
+            "It gives {head_agreement} of a sample the linear head's answer.",
         ],
         "percent": True,
         "low": 0,
@@ -142,6 +143,7 @@ PANELS: tuple[dict[str, Any], ...] = (
         "series": [
             {"name": "flip_rate", "label": "flips"},
             {"name": "calibration_error", "label": "calibration error"},
+            {"name": "head_agreement", "label": "as the linear head"},
         ],
     },
     {
