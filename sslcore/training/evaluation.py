@@ -55,6 +55,10 @@ class Evaluation:
         self.baseline_T = list(baseline_T) or [None] * len(self.tasks)
         self._last: dict[int, Tensor] = {}  # answers on the probe, of the last look
 
+    def forget(self) -> None:
+        """Forgets the last answers: what follows is of other weights."""
+        self._last.clear()
+
     def of_task(self, index: int) -> Figures:
         """Figures of one task."""
         parts = (self._audit(index), self._probe(index), self._thresholds(index), self._history(index))

@@ -659,13 +659,22 @@ class _Run:
             return
         audited = any(len(task.audit_row_A) >= LEAST_AUDIT for task in self.tasks)
         how = "the best audited ones, so their audit figures flatter" if audited else "the last sound ones"
-        why = " ".join(f"Collapsed on {name!r}: {self.watch.why(name)}" for name in gone)
+        why = " ".join(self._collapse_of(name) for name in gone)
         self.best.restore(self.average.network)
         self.watch = Watch([task.name for task in self.tasks])
+        self.evaluation.forget()  # answers of other weights: no flips are counted from them
         for index, task in enumerate(self.tasks):
             self._tell(task.name, self.evaluation.of_task(index))
         self.metrics["reported_step"] = self.best.step
         self.notes.append(f"{why} Its predictions are those of step {self.best.step}: {how}.")
+
+    def _collapse_of(self, name: str) -> str:
+        """A task's collapse as it stands at the end, in place of what was told of it on the way."""
+        said = (f"Collapsed on {name!r}", f"Recovered on {name!r}")
+        self.notes[:] = [note for note in self.notes if not note.startswith(said)]
+        since = self.watch.signs[name].since
+        when = "" if since is None else f" from step {since} on"
+        return f"Collapsed on {name!r}{when}: {self.watch.why(name)}"
 
     def _judge(self, name: str, proba_NC: FloatArray) -> None:
         """Last figures over all items, and whether the run can be trusted."""
@@ -682,8 +691,8 @@ class _Run:
         baseline = (self.data.baseline or {}).get(name)
         audit = self.metrics.get("audit_accuracy", {}).get(name)
         if collapsed:
-            why, help = self.watch.why(name), self.watch.help(name)
-            self.notes.append(f"Collapsed on {name!r}: {why} Do not adopt this run. {help}")
+            help = self.watch.help(name)
+            self.notes.append(f"{self._collapse_of(name)} Do not adopt this run. {help}")
         elif baseline is not None and audit is not None and audits_the_head(task):
             head = float((baseline.said_N[task.audit_row_A] == task.audit_label_A).mean())
             if audit < head:

@@ -21,7 +21,7 @@ function make(name, attributes, parent) {
 export function written(value, percent) {
   if (!Number.isFinite(value)) return '–';
   if (percent) return `${(100 * value).toFixed(1)} %`;
-  if (value === 0) return '0';
+  if (Number.isInteger(value)) return value.toLocaleString('en');
   const size = Math.abs(value);
   return size >= 1000 ? Math.round(value).toLocaleString('en') : size >= 0.01 ? value.toPrecision(3) : value.toExponential(1);
 }
