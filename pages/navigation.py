@@ -6,9 +6,18 @@ from pages import shell
 
 st.set_page_config(page_title="Labelloom", page_icon="🧵", layout="wide", initial_sidebar_state="expanded")
 
+home = st.Page("data.py", title="Data", icon="🗂️", default=True, url_path="home")
+
+
+def to_home() -> None:
+    """Streamlit gives its first page the address ``/`` alone; ``/data`` is what people would type."""
+    st.switch_page(home, query_params=st.query_params.to_dict())
+
+
 page = st.navigation(
     [
-        st.Page("data.py", title="Data", icon="🗂️", default=True),
+        home,
+        st.Page(to_home, title="Data", url_path="data", visibility="hidden"),
         st.Page("label.py", title="Label", icon="🏷️"),
         st.Page("review.py", title="Review", icon="🔎"),
         st.Page("quality.py", title="Quality", icon="🩺"),

@@ -163,3 +163,14 @@ def _import(page: Any, name: str) -> None:
     field.press("Enter")
     wait_idle(page)
     page.get_by_test_id("stMain").get_by_role("button", name="Import").last.click()
+
+
+def test_the_page_has_the_address_that_people_type(shared_server: Any, page: Any) -> None:
+    make_text_project(shared_server.home, "data-typed", n=8, features=False).close()
+    page.goto(shared_server.address("data", "data-typed"))
+    page.get_by_role("heading", name="What do I have?").wait_for()
+    wait_idle(page)
+    assert page.get_by_text("Page not found").count() == 0
+    assert "project=data-typed" in page.url
+    assert page.get_by_role("combobox", name="Project").input_value() == "data-typed"
+    assert page.get_by_role("link", name="Data").count() == 1
