@@ -140,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
     train = verb("train", "train in the background", wait=True)
     train.add_argument("project")
     train.add_argument("--method", "-m", required=True)
-    train.add_argument("--task", action="append", default=[])
+    train.add_argument("--task", action="append", default=[], help="a task to learn (repeat for several)")
     train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings")
     train.add_argument("--encoder", help="features to learn from; 'none' for the raw items")
     for part in ("warm_start", "transfer", "sharing", "balancing"):

@@ -3,8 +3,9 @@
 The rules (:mod:`sslcore.training.advice_rules`) propose what fits modality, labels a class, size and colour
 of the images, tasks, features at hand and time. Their order follows from what was measured
 (:mod:`sslcore.training.evidence`): an approach that led the instant loop on a set like this one moves up, by
-a tenth for each point and half at most; one that trailed it moves down, by a quarter at most. Where no figure
-leads the instant loop, labels come before training. Torch is not imported.
+a tenth for each point and one and a half at most, the less, the less that set is like the project; one that
+trailed it moves down, by a quarter at most. Where no figure leads the instant loop, labels come before
+training. Torch is not imported.
 """
 
 from __future__ import annotations
@@ -107,8 +108,9 @@ def weighed(facts: Situation, draft: Proposal, held: Sequence[Score]) -> Proposa
     if found is None:
         nothing = Reason(f"Whether it passes the instant loop is {NOT_MEASURED}.", choice=True)
         return replace(draft, reasons=(*draft.reasons, nothing))
-    lead = found.lead
-    moved = 0.0 if lead is None else max(-0.25, min(0.5, lead / 10))
+    moved = 0.0 if found.lead is None else max(-0.25, min(1.5, found.lead / 10))
+    if moved > 0:
+        moved /= 1 + distance(facts.ground, SETS[found.score.ground])
     best = _as_measured(draft, found)
     return replace(best, reasons=(*best.reasons, told(found)), score=draft.score + moved, found=found)
 
