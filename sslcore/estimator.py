@@ -316,7 +316,9 @@ def find_label_issues(X: Any, y: Any, proba: FloatArray | None = None) -> LabelI
     if not len(row_L):
         return LabelIssues(row_L, np.zeros(0), value_C[row_L], np.zeros(0, dtype=bool), 0.0)
     near = knn_graph(feature_ND[row_L])  # among labelled rows alone: the others have no vote
-    vote_LC = neighbour_vote(near.neighbour_NK, near.similarity_NK, label_N[row_L])
+    vote_LC = neighbour_vote(
+        near.neighbour_NK, near.similarity_NK, label_N[row_L], classes=left_out_LC.shape[1]
+    )
     found = label_issues(left_out_LC, label_N[row_L], vote_LC=vote_LC)
     return LabelIssues(
         order_N[row_L[found.row_ranked]],

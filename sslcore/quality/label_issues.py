@@ -20,6 +20,10 @@ import numpy as np
 from sslcore.errors import DataError
 from sslcore.shapes import BoolArray, FloatArray, IntArray
 
+NOBODY = 2.0
+"""Neighbours of similarity 1 that say nothing of the class and stand beside those that do: two labelled
+neighbours are no proof. Fifteen hardly notice them."""
+
 
 @dataclass(frozen=True)
 class Issues:
@@ -115,30 +119,34 @@ def wrong_probability(given_L: FloatArray, *, classes: int) -> tuple[FloatArray,
     return wrong_L, noise_rate
 
 
-def neighbour_vote(neighbour_LK: IntArray, similarity_LK: FloatArray, label_N: IntArray) -> FloatArray:
-    """Shares ``LC`` of each class among labelled neighbours, weighted by similarity.
+def neighbour_vote(
+    neighbour_LK: IntArray, similarity_LK: FloatArray, label_N: IntArray, *, classes: int | None = None
+) -> FloatArray:
+    """Shares ``LC`` of each class among labelled neighbours, weighted by similarity, and :data:`NOBODY`.
 
     Args:
         neighbour_LK: Rows of the neighbours of each item, itself not among them.
         similarity_LK: Their cosine similarities; negative ones count nothing.
         label_N: Labels of all rows, -1 for none: such neighbours count nothing.
+        classes: Number of classes C; by default those up to the highest label.
 
     Returns:
         Rows that sum to 1; even where no neighbour has a label.
 
     >>> neighbour_vote(np.array([[1, 2]]), np.array([[0.5, 0.5]]), np.array([-1, 0, 1]))
     array([[0.5, 0.5]])
+    >>> neighbour_vote(np.array([[1, 2]]), np.array([[1.0, 1.0]]), np.array([-1, 0, 0]), classes=2)
+    array([[0.75, 0.25]])
     """
     label_N = np.asarray(label_N)
-    classes = int(label_N.max(initial=0)) + 1
+    classes = int(label_N.max(initial=0)) + 1 if classes is None else classes
     label_LK = label_N[neighbour_LK]
     weight_LK = np.where(label_LK >= 0, np.maximum(similarity_LK, 0), 0)
-    vote_LC = np.zeros((len(neighbour_LK), classes))
+    vote_LC = np.full((len(neighbour_LK), classes), NOBODY / classes)
     at_L = np.arange(len(neighbour_LK))
     for k in range(label_LK.shape[1]):
         np.add.at(vote_LC, (at_L, np.maximum(label_LK[:, k], 0)), weight_LK[:, k])
-    total_L = vote_LC.sum(axis=1, keepdims=True)
-    return np.where(total_L > 0, vote_LC / np.maximum(total_L, 1e-12), 1.0 / classes)
+    return vote_LC / vote_LC.sum(axis=1, keepdims=True)
 
 
 def _confident_learning(proba_LC: FloatArray, label_L: IntArray) -> tuple[FloatArray, BoolArray]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sslcore.graph.groups import labelled_groups
+from sslcore.instant.loop import InstantResult
 from sslcore.instant.multiple import MultipleResult, judged_answers
 from sslcore.instant.numeric import NumericResult
 from sslcore.instant.view import View
@@ -166,7 +167,7 @@ def _judged_classes(snapshot: Snapshot) -> _Judged | None:
         return None
     row_J = result.labelled_row_L[judged_L]
     label_J = result.label_N[row_J]
-    vote_JC = None if view is None else _vote(view, row_J, result.label_N)
+    vote_JC = None if view is None else _vote(view, row_J, result)
     found = label_issues(result.out_of_fold_proba_LC[judged_L], label_J, vote_LC=vote_JC)
     given_J = label_J[found.row_ranked]
     return _Judged(
@@ -243,11 +244,13 @@ def number_error(snapshot: Snapshot) -> float:
     return usual_error((result.value_L - result.out_of_fold_L)[by_people_L])
 
 
-def _vote(view: View, row_J: IntArray, label_N: IntArray) -> FloatArray | None:
+def _vote(view: View, row_J: IntArray, result: InstantResult) -> FloatArray | None:
     if view.knn is None:
         return None
     neighbour_JK, similarity_JK = view.knn.neighbour_NK[row_J], view.knn.similarity_NK[row_J]
-    return neighbour_vote(np.asarray(neighbour_JK), np.asarray(similarity_JK), label_N)
+    classes = result.out_of_fold_proba_LC.shape[1]
+    neighbour, similarity = np.asarray(neighbour_JK), np.asarray(similarity_JK)
+    return neighbour_vote(neighbour, similarity, result.label_N, classes=classes)
 
 
 def duplicate_groups(snapshot: Snapshot, *, threshold: float) -> Groups:

@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import cross_val_predict
 
 from sslcore.errors import DataError
-from sslcore.quality.label_issues import label_issues, neighbour_vote, wrong_probability
+from sslcore.quality.label_issues import NOBODY, label_issues, neighbour_vote, wrong_probability
 from tests.queries.test_contract import blobs
 
 
@@ -116,8 +116,19 @@ def test_vote_one_item_at_a_time():
     pool = blobs(labelled=60, warm=True)
     found = neighbour_vote(pool.knn.neighbour_NK, pool.knn.similarity_NK, pool.label_N)
     for i in range(len(found)):
-        vote = np.zeros(3)
+        vote = np.full(3, NOBODY / 3)
         for j, s in zip(pool.knn.neighbour_NK[i], pool.knn.similarity_NK[i]):
             if pool.label_N[j] >= 0 and s > 0:
                 vote[pool.label_N[j]] += s
-        np.testing.assert_allclose(found[i], vote / vote.sum() if vote.sum() else 1 / 3)
+        np.testing.assert_allclose(found[i], vote / vote.sum())
+
+
+def test_two_neighbours_are_no_proof_and_fifteen_are():
+    """One item of class 0 whose labelled neighbours all say 1, beside a machine that leans to 1."""
+    proba_LC = np.r_[np.tile([0.8, 0.2], (30, 1)), np.tile([0.2, 0.8], (30, 1)), [[0.1, 0.9]]]
+    label_L = np.r_[np.zeros(30, int), np.ones(30, int), 0]
+    sure_LC = np.eye(2)[label_L]
+    for voices, wrong in ((2, False), (15, True)):
+        neighbour_1K, similarity_1K = np.arange(30, 30 + voices)[None], np.full((1, voices), 0.9)
+        sure_LC[-1] = neighbour_vote(neighbour_1K, similarity_1K, label_L, classes=2)[0]
+        assert (60 in label_issues(proba_LC, label_L, vote_LC=sure_LC).flagged_rows) == wrong
