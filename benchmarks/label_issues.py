@@ -1,9 +1,9 @@
 """Labels that look wrong: how many of those called so are, how many of the wrong ones are called so.
 
 ``python benchmarks/label_issues.py [--quick] [--json] [--draws N] [--sets a,b] [--labels 3,10,25,all]``. Sets
-with known answers (``LABELLOOM_DATA`` adds those kept there), some labels a class, drawn at random, and a tenth
-of them changed to another class; then the same without a change, where every label that is called wrong is
-called so in vain. The rule of the Quality page beside confident learning (cleanlab) on the same out-of-fold
+with known answers (``LABELLOOM_DATA`` adds those kept there), some labels a class, drawn at random, and a
+tenth of them changed to another class; then the same without a change, where every label that is called wrong
+is called so in vain. The rule of the Quality page beside confident learning (cleanlab), on the same left-out
 probabilities:
 
 - ``precision``: share of the doubted labels that are wrong;

@@ -3,6 +3,8 @@ import { el } from "./dom.js";
 
 /** Pictures up to so many pixels are drawings of pixels: enlarged without smoothing. */
 const PIXEL_ART = 64;
+/** Photographs below so many pixels are enlarged too, smoothly: what cannot be seen cannot be told. */
+const SMALL = 416;
 const MOST_PICTURES = 80;
 
 /** Pictures fetched and decoded before they are needed. */
@@ -32,7 +34,9 @@ export class Pictures {
     if (!image) {
       image = el("img", { alt: card.key, decoding: "sync", draggable: false });
       image.addEventListener("load", () => {
-        if (Math.max(image.naturalWidth, image.naturalHeight) <= PIXEL_ART) image.classList.add("pixels");
+        const side = Math.max(image.naturalWidth, image.naturalHeight);
+        if (side <= PIXEL_ART) image.classList.add("pixels");
+        else if (side < SMALL) image.classList.add("small");
       });
       image.addEventListener("error", () => image.classList.add("broken"));
       image.src = address;
