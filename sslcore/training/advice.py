@@ -17,7 +17,7 @@ from itertools import islice
 from sslcore.methods import METHODS
 from sslcore.training.advice_rules import FEW, IMAGE_RULES, NOT_MEASURED, TEXT_RULES
 from sslcore.training.evidence import Finding, distance, finding, instant, nearest
-from sslcore.training.measured import EFFICIENCY, SETS, Score, scores
+from sslcore.training.measured import EFFICIENCY, MULTITASK_PAGE, SETS, Score, scores, together
 from sslcore.training.proposal import Proposal, Reason, Situation
 
 COUNT = 3
@@ -195,11 +195,16 @@ def _together(facts: Situation, proposal: Proposal) -> Proposal:
     kinds = {task.kind for task in facts.tasks}
     balancing = "uncertainty" if len(kinds) > 1 else "fixed"
     names = ", ".join(task.name for task in facts.tasks)
-    why = (
-        "their losses have different scales, and each learns how noisy it is"
+    weights = (
+        "learned weights: their losses have different scales"
         if len(kinds) > 1
-        else "cleverer weights seldom beat equal ones (Xin et al. 2022)"
+        else "equal weights: cleverer ones seldom beat them (Xin et al. 2022)"
     )
-    said = Reason(f"{names} are learned together, {balancing} weights: {why} ({NOT_MEASURED}).")
+    known = together().get(facts.modality)
+    gained = f"What that brings is {NOT_MEASURED}."
+    if known is not None:
+        between = f"{known.low:+.1f} to {known.high:+.1f}"
+        gained = f"Two tasks on {known.ground} gained {known.gain:+.1f} % by it ({between})."
+    said = Reason(f"{names} share one network, {weights}. {gained}", "" if known is None else MULTITASK_PAGE)
     fusion = {"sharing": "hard", "balancing": balancing} | dict(proposal.fusion)
     return replace(proposal, fusion=fusion, reasons=(*proposal.reasons, said))

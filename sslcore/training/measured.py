@@ -22,6 +22,7 @@ METHODS_PAGE = "docs/methods/scores.md"
 TRANSFER_PAGE = "docs/transfer.md"
 PRACTICE = "docs/practice.md"
 GENERATIVE_PAGE = "docs/generative.md"
+MULTITASK_PAGE = "docs/multitask.md"
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,38 @@ def _generative(docs: Path) -> Iterator[Score]:
         approach, method = ("warm", "supervised") if warm else (approach_of(entry), entry)
         how = entry.removeprefix("warm:") if warm else ""
         yield Score(row["set"], approach, method, each, float(row["accuracy %"]), GENERATIVE_PAGE, how)
+
+
+@dataclass(frozen=True)
+class Together:
+    """What two tasks gained by one network, hard sharing with equal weights, over one network each.
+
+    Args:
+        ground: The set, as docs/multitask.md calls it.
+        gain: Mean change of accuracy over the tasks, in per cent of it; ``low`` to ``high`` in nine of ten.
+    """
+
+    ground: str
+    gain: float
+    low: float
+    high: float
+
+
+def together(docs: Path = DOCS) -> dict[str, Together]:
+    """The figures of docs/multitask.md by modality; without the page none."""
+    found: dict[str, Together] = {}
+    ground = ""
+    for line in _text(docs / "multitask.md").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if line.startswith("#"):
+            ground = line.strip("# ")
+        modality = {"clinc": "text", "fashion-mnist": "image"}.get(ground)
+        if modality is None or cells[:2] != ["hard", "fixed"]:
+            continue
+        for cell in cells[2:]:
+            if told := re.fullmatch(r"([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\)", cell):
+                found.setdefault(modality, Together(ground, *(float(part) for part in told.groups())))
+    return found
 
 
 def approach_of(method: str) -> str:

@@ -15,7 +15,7 @@ from sslcore.quality.intervals import Interval
 from sslcore.store import NewItem, NewLabel, Store
 from sslcore.training.advice import APPROACHES, counsel
 from sslcore.training.evidence import finding
-from sslcore.training.measured import INSTANT, SETS, WRITTEN, Score, scores
+from sslcore.training.measured import INSTANT, SETS, WRITTEN, Score, Together, scores, together
 from sslcore.training.proposal import Situation, TaskFacts
 from sslcore.training.recipe import Recipe
 from sslcore.workbench import Workbench
@@ -201,6 +201,28 @@ def test_what_was_measured_moves_a_proposal():
     assert counsel(CLOTHES, held=better).labels_first is None
     worse = (replace(better[0], accuracy=40.0),)
     assert "generative" not in [proposal.key for proposal in counsel(CLOTHES, held=worse).proposals]
+
+
+def test_what_tasks_gain_together_is_read_from_its_page(tmp_path):
+    assert together(tmp_path) == {}
+    rows = """
+### fashion-mnist
+
+| sharing | balancing | class % | kind % | Δm, % (90 %) | over equal, % (90 %) | draws | processor s |
+|---|---|---|---|---|---|---|---|
+| alone | alone | 70.3 | 94.0 |  |  | 3 | 34.8 |
+| hard | famo | 72.0 | 94.5 | +9.0 (+1.0 to +2.0) | +0.1 (-0.2 to +0.4) | 3 | 22.5 |
+| hard | fixed | 72.0 | 94.5 | +1.9 (-0.6 to +3.3) |  | 3 | 22.5 |
+
+### clinc
+
+| hard | fixed | 63.2 | 93.3 | -0.0 |  | 1 | 3.0 |
+"""
+    (tmp_path / "multitask.md").write_text(rows, encoding="utf-8")
+    assert together(tmp_path) == {"image": Together("fashion-mnist", 1.9, -0.6, 3.3)}
+    two = replace(CLOTHES, tasks=(task(40), replace(task(40), name="colour")))
+    told = " ".join(reason.text for reason in counsel(two).proposals[0].reasons)
+    assert "kind, colour share one network, equal weights" in told
 
 
 def test_the_time_budget_is_kept_and_several_tasks_are_balanced():
