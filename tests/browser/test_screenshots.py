@@ -127,6 +127,8 @@ def test_every_page(browser, shared_server, projects, kind, theme, width):
 
 
 def _settled(page, name):
+    if page.get_by_test_id("stSkeleton").count() or page.get_by_text("Working out").count():
+        return False
     if name == "label":
         return page.get_by_test_id("label-card").get_attribute("data-item")
     if name == "map":
