@@ -108,7 +108,8 @@ def weighed(facts: Situation, draft: Proposal, held: Sequence[Score]) -> Proposa
     if found is None:
         nothing = Reason(f"Whether it passes the instant loop is {NOT_MEASURED}.", choice=True)
         return replace(draft, reasons=(*draft.reasons, nothing))
-    moved = 0.0 if found.lead is None else max(-0.25, min(1.5, found.lead / 10))
+    lead = found.mean_lead
+    moved = 0.0 if lead is None else max(-0.25, min(1.5, lead / 10))
     if moved > 0:
         moved /= 1 + distance(facts.ground, SETS[found.score.ground])
     best = _as_measured(draft, found)
@@ -137,19 +138,24 @@ def told(found: Finding) -> Reason:
     beside = "" if found.instant is None else f", the instant loop {found.instant:.0f} %"
     others = f"{found.level} others" if found.level > 1 else "another"
     led = f" Within what draws of labels differ by, {others} of its kind did as well; over all sets it leads."
-    return Reason(f"{text}{row.accuracy:.0f} %{beside}.{led if found.level else ''}", row.source)
+    also = "".join(
+        f"; on {held.score.ground} {held.score.accuracy:.0f} %"
+        + ("" if held.instant is None else f" ({held.instant:.0f} %)")
+        for held in found.others
+    )
+    return Reason(f"{text}{row.accuracy:.0f} %{beside}{also}.{led if found.level else ''}", row.source)
 
 
 def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | None:
     """Why labels come before training; None where some training led the instant loop on a set like this."""
     task, like = facts.task, nearest(facts.ground)
-    known = [p.found for p in considered if p.found is not None and p.found.lead is not None]
+    known = [p.found for p in considered if p.found is not None and p.found.mean_lead is not None]
     if known:
-        if max(found.lead or 0.0 for found in known) > 1.0:
+        if max(found.mean_lead or 0.0 for found in known) > 1.0:
             return None
         apart = {found: round(distance(facts.ground, SETS[found.score.ground]), 2) for found in known}
         nearby = [found for found in known if apart[found] == min(apart.values())]
-        best = max(nearby, key=lambda found: found.lead or 0.0)
+        best = max(nearby, key=lambda found: found.mean_lead or 0.0).least
         lead = best.lead or 0.0
         how = f"was {-lead:.0f} points ahead of" if lead < -1.0 else "was within a point of"
         return Reason(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from sslcore.training.measured import INSTANT, SETS, Ground, Score, scores
@@ -47,16 +47,29 @@ class Finding:
         score: The figure.
         instant: The instant loop's in per cent, at as many labels a class; None where unknown.
         level: How many further methods reached as much there, within the spread of their draws.
+        others: The same on further sets that are as near.
     """
 
     score: Score
     instant: float | None
     level: int = 0
+    others: tuple[Finding, ...] = ()
 
     @property
     def lead(self) -> float | None:
         """Points over the instant loop."""
         return None if self.instant is None else self.score.accuracy - self.instant
+
+    @property
+    def mean_lead(self) -> float | None:
+        """Points over the instant loop, on average over this set and the others."""
+        known = [lead for held in (self, *self.others) if (lead := held.lead) is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
+    def least(self) -> Finding:
+        """Of this and the others the one that leads least."""
+        return min((self, *self.others), key=lambda held: math.inf if held.lead is None else held.lead)
 
 
 def finding(
@@ -65,6 +78,7 @@ def finding(
     """The best figure of an approach on the nearest set that has one; None where nothing near has.
 
     Of methods that the spread of their draws does not tell apart there, the one that does best over all sets.
+    Of sets equally near each is heard (``others``): the best of them alone would promise too much.
 
     Args:
         like: What the project is like.
@@ -86,19 +100,25 @@ def finding(
     if not near:
         return None
 
-    def unlike(row: Score) -> tuple[float, float, float]:
-        return (
-            round(distance(like, SETS[row.ground]), 2),
-            round(abs(math.log(row.per_class / per_class)), 2),
-            -row.accuracy,
-        )
+    def apart(row: Score) -> float:
+        return round(distance(like, SETS[row.ground]), 2)
 
-    top = min(near, key=unlike)
-    level = [row for row in near if unlike(row)[:2] == unlike(top)[:2] and _level(row, top)]
-    best = max(level, key=lambda row: (_over_all(row.method, rows), row.accuracy))
-    beside = [row for row in held if row.approach == "instant"]
-    same = [r.accuracy for r in beside if (r.ground, r.per_class) == (best.ground, best.per_class)]
-    return Finding(best, same[0] if same else instant(best.ground, best.per_class), len(level) - 1)
+    def unlike(row: Score) -> tuple[float, float]:
+        return (round(abs(math.log(row.per_class / per_class)), 2), -row.accuracy)
+
+    def on(ground: str) -> Finding:
+        here = [row for row in near if row.ground == ground]
+        top = min(here, key=unlike)
+        level = [row for row in here if unlike(row)[0] == unlike(top)[0] and _level(row, top)]
+        best = max(level, key=lambda row: (_over_all(row.method, rows), row.accuracy))
+        beside = [row for row in held if row.approach == "instant"]
+        same = [r.accuracy for r in beside if (r.ground, r.per_class) == (ground, best.per_class)]
+        return Finding(best, same[0] if same else instant(ground, best.per_class), len(level) - 1)
+
+    nearest_by = min(map(apart, near))
+    each = [on(ground) for ground in dict.fromkeys(row.ground for row in near if apart(row) == nearest_by)]
+    first, *others = sorted(each, key=lambda found: unlike(found.score))
+    return replace(first, others=tuple(others))
 
 
 def _level(row: Score, top: Score) -> bool:
