@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sslcore.augment.dice import Dice
 from sslcore.errors import TrainingError
+from sslcore.files import make_folder
 from sslcore.methods import METHODS
 from sslcore.methods.base import Batch, Diagnostics, Method, Moment
 from sslcore.models.network import Backbone, Network, build_network
@@ -73,7 +74,7 @@ def train(
         recipe: All choices.
         data: Items, labels, audit split.
         reporter: Is told figures at every evaluation and asked whether to stop.
-        folder: Where checkpoints are kept.
+        folder: Where checkpoints are kept; made where it is missing, but not what it lies in.
         resume: Go on from the checkpoint in ``folder``, where there is one.
 
     Returns:
@@ -87,6 +88,7 @@ def train(
     devices = list(range(torch.cuda.device_count())) if on_gpu else []
     with torch.random.fork_rng(devices=devices):  # the caller's random numbers stay theirs
         refuse(recipe, ground_of(recipe, data))
+        make_folder(folder.parent, folder.name)
         settled = settle(recipe, data, folder, resume=resume)
         run = _Run(settled, data, reporter, folder, fleet=launched())
         if resume:
