@@ -38,7 +38,7 @@ def save_bundle(
     """Writes a model so that :func:`load_bundle` reads it back.
 
     Args:
-        folder: Made where it is missing; files of an older bundle in it are replaced.
+        folder: Made where it is missing, but not what it lies in; files of an older bundle are replaced.
         predictor: ``TrainingResult.predictor``.
         classes: Class names of each task, in the order of the labels' indices.
         card: What the card tells: any JSON-ready facts (method, figures with their source, labels used).

@@ -31,6 +31,7 @@ def test_a_model_of_another_project_is_asked_for_its_features(shared_server: Any
 
 def _save_model(store: Any) -> None:
     """What a finished run leaves: a small network as a bundle."""
+    from sslcore.files import make_folder
     from sslcore.models.network import build_network
     from sslcore.training.bundle import save_bundle
     from sslcore.training.predictor import Predictor
@@ -40,4 +41,4 @@ def _save_model(store: Any) -> None:
     network = build_network("small_cnn", preprocess.spec(), [3]).eval().requires_grad_(False)
     predictor = Predictor(network, preprocess, ["shape"])
     classes = {"shape": store.tasks()[0].class_names}
-    save_bundle(store.folder / "runs" / "1" / "model", predictor, classes, {})
+    save_bundle(make_folder(store.folder, "runs", "1", "model"), predictor, classes, {})
