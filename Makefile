@@ -14,7 +14,7 @@ PYTHON_DEV = $$(tools/venv.sh dev)/bin/python
 app:            ## environment, demo project if there is none, the app on localhost
 	@python=$$(tools/venv.sh)/bin/python; \
 	"$$python" -m sslcore demo bbc-news --labelled 20 --if-empty; \
-	exec "$$python" -m streamlit run app.py --server.port $(PORT)
+	exec "$$python" -m sslcore app --port $(PORT)
 
 # Tests without a browser share nothing, so every core takes some; a browser wants the machine for itself.
 test: export OMP_NUM_THREADS ?= 1

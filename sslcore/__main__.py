@@ -1,4 +1,4 @@
-"""The command line: ``python -m sslcore VERB …``.
+"""The command line: ``python -m sslcore VERB …``, or ``labelloom VERB …`` where it is installed.
 
 Every verb that prints takes ``--json``; ``--wait`` blocks until the background work that the verb
 started is done. Exit codes: 0 done, 1 failed (the reason on standard error), 2 wrong use.
@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from sslcore import __version__
 from sslcore.errors import ConfigError, LabelloomError, RecipeError, UnknownNameError
@@ -42,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
     top = argparse.ArgumentParser(
-        prog="python -m sslcore", description="Labelloom: the most labels for the fewest human actions."
+        prog="labelloom" if Path(sys.argv[0]).stem == "labelloom" else "python -m sslcore",
+        description="Labelloom: the most labels for the fewest human actions.",
     )
     top.add_argument("--version", action="version", version=f"labelloom {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -54,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
         if wait:
             made.add_argument("--wait", action="store_true", help="block until the work it started is done")
         return made
+
+    app = verb("app", "start the app in this terminal", json=False)
+    app.add_argument("--port", type=int, default=8501)
 
     demo = verb("demo", "make a project from a catalogue set", wait=True)
     demo.add_argument("name", help="digits, mnist-5k, bbc-news, fashion-mnist …")

@@ -9,10 +9,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from sslcore.errors import LabelloomError
+from sslcore.place import python_path
 
 SECONDS = 120.0
 """Longest time a child may take; on a quiet machine it takes two to five seconds."""
@@ -34,12 +34,10 @@ def answer_of(module: str, *words: str, failing: str) -> Any:
     ...
     sslcore.errors.LabelloomError: Nothing could be asked: ... Try again; `python -m sslcore doctor` helps.
     """
-    checkout = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(part for part in (checkout, os.environ.get("PYTHONPATH", "")) if part)
     try:
         done = subprocess.run(
             [sys.executable, "-m", module, *words],
-            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+            env=os.environ | {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             encoding="utf-8",

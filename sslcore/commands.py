@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import runpy
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +14,19 @@ from typing import Any
 
 from sslcore.errors import ConfigError, did_you_mean
 from sslcore.instant.tasks import KINDS
+from sslcore.place import APP
 from sslcore.store.facts import LIVE, Run
 from sslcore.training.recipe import BACKBONE_KINDS
 from sslcore.workbench import Workbench
 from sslcore.workbench.titles import FUSION, USUAL, recipe_title
 from sslcore.workbench.train import RAW
+
+
+def app(args: argparse.Namespace) -> int:
+    """``app``: Streamlit, in this process, with the app's own settings wherever it is started."""
+    sys.argv = ["streamlit", "run", str(APP / "app.py"), "--server.port", str(args.port)]
+    runpy.run_module("streamlit", run_name="__main__", alter_sys=True)
+    return 0
 
 
 def demo(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sslcore.jobs.errands import stuck_errands
 from sslcore.jobs.lock import ERRANDS, EVERYTHING, INHERITS, WorkerLock
+from sslcore.place import APP, python_path
 from sslcore.store import LIVE, Run, Store, existing_project
 
 WORD = (
@@ -34,7 +35,6 @@ LOOK_COUNTS = 10.0
 """Seconds of silence that one look at such a worker adds at most. Nobody looks while the machine sleeps, so
 that hardly counts, whatever the clock does meanwhile."""
 
-_ROOT = Path(__file__).resolve().parents[2]
 _children: list[subprocess.Popen[bytes]] = []
 _hearts: dict[tuple[Path, int], _Heard] = {}
 _guard = threading.Lock()
@@ -81,7 +81,7 @@ def _launch(folder: Path, lock: WorkerLock, *options: str) -> int:
         with (folder / "runs" / "worker.log").open("ab") as log:
             child = subprocess.Popen(
                 command,
-                cwd=_ROOT,
+                cwd=APP,
                 env=worker_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -115,8 +115,7 @@ def worker_environment() -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
-    return defaults | dict(os.environ) | {"PYTHONPATH": path}
+    return defaults | dict(os.environ) | {"PYTHONPATH": python_path()}
 
 
 def reap(store: Store) -> list[int]:

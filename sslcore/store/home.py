@@ -12,9 +12,9 @@ import secrets
 from pathlib import Path
 
 from sslcore.errors import ProjectNotFoundError, StoreError
+from sslcore.place import CHECKOUT
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def home() -> Path:
@@ -22,7 +22,7 @@ def home() -> Path:
     chosen = os.environ.get("LABELLOOM_HOME")
     if chosen:
         return Path(chosen).expanduser().resolve()
-    return _CHECKOUT / "data" / "projects" if (_CHECKOUT / "app.py").exists() else Path.home() / ".labelloom"
+    return CHECKOUT / "data" / "projects" if CHECKOUT else Path.home() / ".labelloom"
 
 
 def projects(root: Path | None = None) -> list[str]:

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from sslcore.place import DOCS
+
 EFFICIENCY = "docs/label-efficiency.md"
 MEASURED = "docs/measured.md"
 SIZES = "sslcore.training.auto"

@@ -74,7 +74,7 @@ def simulation(job: Job) -> Mapping[str, Any]:
                 seed=seed,
                 step=told.step,
             )
-            write_json(path, curve.as_dict())
+            write_json(make_folder(job.store.folder, "cache", "replays") / path.name, curve.as_dict())
             computed += 1
         held = curves.setdefault((strategy, model), [])
         held.append(curve)
@@ -137,7 +137,7 @@ def _code() -> str:
 
 def _path(folder: Path, world: World, stops: Sequence[int], which: tuple[str, str, int]) -> Path:
     told = json.dumps([world.stamp, list(stops), *which])
-    return make_folder(folder, "cache", "replays") / f"{hashlib.sha256(told.encode()).hexdigest()[:40]}.json"
+    return folder / "cache" / "replays" / f"{hashlib.sha256(told.encode()).hexdigest()[:40]}.json"
 
 
 def _read(path: Path) -> Curve | None:
