@@ -161,7 +161,8 @@ PANELS: tuple[dict[str, Any], ...] = (
         "title": "Balance",
         "single": True,
         "help": "How many times as often as the labels say the most favoured class is given. "
-        "Above 3 on three evaluations in a row the run has collapsed on one class.",
+        "Above 3, or given to nearly all items, on three evaluations in a row the run has collapsed on one "
+        "class, unless the linear head gives it as often.",
         "words": ["The most favoured class is given {largest_class_over_prior} times as often as labelled."],
         "percent": False,
         "low": 0,

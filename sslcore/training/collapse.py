@@ -1,12 +1,14 @@
 """When a run has collapsed: seen in the run, not after it.
 
-Two signs. One class is given more than three times as often as the labels say, and to a tenth of all items
-more than that, on three evaluations in a row. Or the run is clearly worse than the supervised head: with
-probability .95 by McNemar's test on the audit answers in its Bayesian form (the items that one has right and
-the other wrong are draws of ``Beta(½ + wins, ½ + losses)``). Without audit answers it is judged by how often
-it agrees with the head on unlabelled items: too seldom for a model as good as that (Platanios, Blum and
-Mitchell 2014, "Estimating accuracy from unlabeled data"). The first quarter of a run does not count: every
-network starts below the head and with a favourite class.
+Two signs. One class is given, on three evaluations in a row, to a tenth of all items more than expected, and
+either more than three times as often or so often that all others get less than a tenth of what is expected of
+them (of two classes none can be given three times as often). Expected is what the labels say, or what the
+supervised head says where that is more: of a rare class there may be as many labels as of the others. Or the
+run is clearly worse than the head: with probability .95 by McNemar's test on the audit answers in its Bayesian
+form (the items that one has right and the other wrong are draws of ``Beta(½ + wins, ½ + losses)``). Without
+audit answers it is judged by how often it agrees with the head on unlabelled items: too seldom for a model as
+good as that (Platanios, Blum and Mitchell 2014, "Estimating accuracy from unlabeled data"). The first quarter of
+a run does not count: every network starts below the head and with a favourite class.
 """
 
 from __future__ import annotations
@@ -19,22 +21,23 @@ import numpy as np
 
 from sslcore.shapes import BoolArray, FloatArray
 
-OFTEN = 3.0  # times its prior
+OFTEN = 3.0  # times what is expected
+STARVED = 0.1  # of what is expected of all other classes
 IN_A_ROW = 3
 SURE = 0.95
 EXCESS = 0.1
-"""Share of all items that a class must be given beyond its prior: of 150 classes with two labels each some
-are given three times as often as labelled by chance alone, and the run is healthy."""
+"""Share of all items that a class must be given beyond what is expected: of 150 classes with two labels each
+some are given three times as often as labelled by chance alone, and the run is healthy."""
 QUANTILES = 200  # of a distribution, where it is averaged over
 SETTLED = 0.25  # share of the run before which nothing is called a collapse
 
 
-def dominance(share_C: FloatArray, prior_C: FloatArray) -> float:
-    """How many times its prior the most favoured class is given, of those that take more than chance gives.
+def dominance(share_C: FloatArray, expected_C: FloatArray) -> float:
+    """How many times as often as expected the most favoured class is given, where that is more than chance.
 
     Args:
         share_C: How often each class is given.
-        prior_C: How often the labels say it should be.
+        expected_C: How often labels, or the head, say that it should be.
 
     >>> import numpy as np
     >>> dominance(np.array([0.6, 0.4]), np.array([0.2, 0.8]))
@@ -42,8 +45,28 @@ def dominance(share_C: FloatArray, prior_C: FloatArray) -> float:
     >>> dominance(np.array([0.02, 0.98]), np.array([0.002, 0.998]))  # ten times, but of two in a hundred
     0.0
     """
-    far_C = share_C - prior_C >= EXCESS
-    return round(float((share_C[far_C] / prior_C[far_C]).max()), 6) if far_C.any() else 0.0
+    far_C = share_C - expected_C >= EXCESS
+    return round(float((share_C[far_C] / expected_C[far_C]).max()), 6) if far_C.any() else 0.0
+
+
+def left_for_others(share_C: FloatArray, expected_C: FloatArray) -> float:
+    """What a class leaves to all others, of what is expected of them; 1 where no class takes too much.
+
+    Args:
+        share_C: How often each class is given.
+        expected_C: How often labels, or the head, say that it should be.
+
+    >>> import numpy as np
+    >>> left_for_others(np.array([0.99, 0.01]), np.array([0.5, 0.5]))
+    0.02
+    >>> left_for_others(np.array([0.7, 0.3]), np.array([0.5, 0.5]))
+    0.6
+    >>> left_for_others(np.array([1.0, 0.0]), np.array([0.95, 0.05]))  # nearly all that is expected
+    1.0
+    """
+    far_C = share_C - expected_C >= EXCESS
+    left_C = (1.0 - share_C[far_C]) / (1.0 - expected_C[far_C])
+    return round(float(left_C.min()), 6) if far_C.any() else 1.0
 
 
 def probability_below(right_A: BoolArray, head_A: BoolArray) -> float:
@@ -101,8 +124,9 @@ class Signs:
 
     Attributes:
         looks: Evaluations that counted.
-        streak: How many of the last ones had one class far over its prior.
+        streak: How many of the last ones had one class far over what is expected.
         over: How far, last.
+        left: What it leaves to the others, last (:func:`left_for_others`).
         below: Probability of being below the head, last; None where that is not known.
         agreement: Share of unlabelled items with the head's answer, where ``below`` rests on that.
         since: The step at which it collapsed; None where it has not.
@@ -111,14 +135,20 @@ class Signs:
     looks: int = 0
     streak: int = 0
     over: float = 0.0
+    left: float = 1.0
     below: float | None = None
     agreement: float | None = None
     since: int | None = None
 
     @property
+    def one_class(self) -> bool:
+        """Whether one class takes far too much at the last evaluation."""
+        return self.over > OFTEN or self.left < STARVED
+
+    @property
     def sound(self) -> bool:
         """Whether the last evaluation by itself shows no sign."""
-        return self.over <= OFTEN and (self.below is None or self.below < SURE)
+        return not self.one_class and (self.below is None or self.below < SURE)
 
     def collapsed(self) -> bool:
         """Whether the signs are enough; of a run with fewer than three evaluations, all of them."""
@@ -155,15 +185,15 @@ class Watch:
             task: The task's name.
             step: The step.
             done: Share of the run that is over.
-            figures: ``dominance``, ``below_head`` and ``head_agreement``, where they are known.
+            figures: ``dominance``, ``left_for_others``, ``below_head`` and ``head_agreement``, where known.
         """
         held = self.signs[task]
         held.over, held.below = figures.get("dominance", 0.0), figures.get("below_head")
-        held.agreement = figures.get("head_agreement")
+        held.left, held.agreement = figures.get("left_for_others", 1.0), figures.get("head_agreement")
         if done < SETTLED:
             return ""
         held.looks += 1
-        held.streak = held.streak + 1 if held.over > OFTEN else 0
+        held.streak = held.streak + 1 if held.one_class else 0
         # a streak of two at the third look is no collapse yet, one at the only look is judged at the end
         now = held.streak >= IN_A_ROW or (held.below is not None and held.below >= SURE)
         if now == (held.since is not None):
@@ -180,6 +210,8 @@ class Watch:
         held, found = self.signs[task], []
         if held.over > OFTEN:
             found.append(f"one class is given {held.over:.1f} times as often as the labels say")
+        elif held.one_class:
+            found.append("one class is given to nearly all items, and the labels do not say so")
         if held.below is not None and held.below >= SURE:
             where = "on the audit split"
             if held.agreement is not None:
@@ -192,7 +224,7 @@ class Watch:
 
     def help(self, task: str) -> str:
         """What may help, in a sentence."""
-        if self.signs[task].over > OFTEN:
+        if self.signs[task].one_class:
             return "Label more of the classes that are missing, or raise the threshold."
         return (
             "The linear head knows more: let the run learn from features or from a network that is trained "

@@ -17,7 +17,7 @@ from sslcore.quality.calibration import expected_calibration_error
 from sslcore.quality.intervals import proportion_interval
 from sslcore.shapes import FloatArray, IntArray
 from sslcore.training.best import LEAST_AUDIT
-from sslcore.training.collapse import dominance, probability_below, probability_below_unseen
+from sslcore.training.collapse import dominance, left_for_others, probability_below, probability_below_unseen
 from sslcore.training.data import Baseline, TaskLabels
 from sslcore.training.tally import MOST_CLASSES
 
@@ -101,16 +101,24 @@ class Evaluation:
         if last_U is not None:
             figures.append(("flip_rate", float((answer_U != last_U).float().mean())))
         share_C, prior_C = shares(self.tasks[index], answer_U.cpu().numpy())
-        over_C = share_C / prior_C
+        over_C, expected_C = share_C / prior_C, self._expected(index, prior_C)
         figures += [
             ("largest_class_over_prior", float(over_C.max())),
             ("smallest_class_over_prior", float(over_C.min())),
-            ("dominance", dominance(share_C, prior_C)),
+            ("dominance", dominance(share_C, expected_C)),
+            ("left_for_others", left_for_others(share_C, expected_C)),
         ]
         figures += [(f"share/{label}", value) for label, value in _first(share_C)]
         if last_U is None:  # it stays as it is
             figures += [(f"prior/{label}", value) for label, value in _first(prior_C)]
         return figures
+
+    def _expected(self, index: int, prior_C: FloatArray) -> FloatArray:
+        """How often each class may be given: as the labels say, or as the head says where that is more."""
+        baseline = self.baseline_T[index]
+        if baseline is None:
+            return prior_C
+        return np.maximum(prior_C, shares(self.tasks[index], baseline.said_N[self.probe_row])[0])
 
     def _beside_head(self, index: int, answer_U: IntArray) -> Figures:
         """How often the head's answer is given, and what that says where no audit answers can."""

@@ -10,8 +10,17 @@ import torch
 from sslcore.methods.supervised import Supervised
 from sslcore.training.best import BEST, Best
 from sslcore.training.checkpoint import read_checkpoint
-from sslcore.training.collapse import OFTEN, Watch, dominance, probability_below, probability_below_unseen
-from sslcore.training.data import Baseline
+from sslcore.training.collapse import (
+    OFTEN,
+    STARVED,
+    Watch,
+    dominance,
+    left_for_others,
+    probability_below,
+    probability_below_unseen,
+)
+from sslcore.training.data import Baseline, TaskLabels
+from sslcore.training.evaluation import Evaluation
 from sslcore.training.run import CHECKPOINT, train
 from tests.training.toys import Remember, blobs, recipe
 
@@ -222,3 +231,49 @@ def test_many_classes_with_few_labels_are_no_collapse():
     share_C[:] *= 0.8
     share_C[7] += 0.2  # one of them takes a fifth of all items
     assert dominance(share_C, prior_C) > OFTEN
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 10, 150])
+def test_one_class_for_everything_is_a_collapse_whatever_the_number_of_classes(classes):
+    """Of two classes none can be given three times as often as expected."""
+    expected_C, share_C = np.full(classes, 1 / classes), np.eye(classes)[0]
+    watch = Watch(["t"])
+    figures = {
+        "dominance": dominance(share_C, expected_C),
+        "left_for_others": left_for_others(share_C, expected_C),
+    }
+    said = [watch.look("t", step, 0.5, figures) for step in range(3)]
+    assert said[:2] == ["", ""]
+    assert said[2].startswith("Collapsed on 't' from step 2 on: one class is given ")
+    assert "missing" in watch.help("t")
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.85, 0.5), (0.98, 0.85), (0.999, 0.95)])
+def test_a_favoured_class_of_two_is_no_collapse(share, expected):
+    share_C, expected_C = np.array([share, 1 - share]), np.array([expected, 1 - expected])
+    assert left_for_others(share_C, expected_C) > STARVED
+    assert dominance(share_C, expected_C) < OFTEN
+
+
+def test_a_class_that_the_head_gives_as_often_has_not_taken_over():
+    """Labels of rare classes were looked for: as many of each, but one class is nine tenths of the items."""
+    label_N = np.full(1000, -1)
+    label_N[:20] = np.arange(20) % 4
+    task = TaskLabels("t", "single", 4, label_N)
+    said_N = np.where(np.arange(1000) % 10 == 0, np.arange(1000) % 4, 0)
+    figures = [
+        dict(
+            Evaluation(
+                [task],
+                method=None,
+                predict=lambda _, row_A: torch.eye(4)[said_N[row_A]],
+                probe_row=np.arange(20, 1000),
+                key_TN=[None],
+                baseline_T=[baseline],
+            )._probe(0)
+        )
+        for baseline in (None, Baseline(said_N))
+    ]
+    assert figures[0]["dominance"] > OFTEN
+    assert figures[1]["dominance"] == 0.0
+    assert figures[1]["left_for_others"] == 1.0
