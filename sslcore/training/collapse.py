@@ -3,12 +3,12 @@
 Two signs. One class is given, on three evaluations in a row, to a tenth of all items more than expected, and
 either more than three times as often or so often that all others get less than a tenth of what is expected of
 them (of two classes none can be given three times as often). Expected is what the labels say, or what the
-supervised head says where that is more: of a rare class there may be as many labels as of the others. Or the
-run is clearly worse than the head: with probability .95 by McNemar's test on the audit answers in its Bayesian
-form (the items that one has right and the other wrong are draws of ``Beta(½ + wins, ½ + losses)``). Without
-audit answers it is judged by how often it agrees with the head on unlabelled items: too seldom for a model as
-good as that (Platanios, Blum and Mitchell 2014, "Estimating accuracy from unlabeled data"). The first quarter of
-a run does not count: every network starts below the head and with a favourite class.
+supervised head says where that is more: of a rare class there may be as many labels as of the others. Or
+the run is clearly worse than the head: with probability .95 by McNemar's test on the audit answers in its
+Bayesian form (the items that one has right and the other wrong are draws of ``Beta(½ + wins, ½ + losses)``).
+Without audit answers it is judged by how often it agrees with the head on unlabelled items: too seldom for a
+model as good as that (Platanios, Blum and Mitchell 2014, "Estimating accuracy from unlabeled data"). The
+first quarter of a run does not count: every network starts below the head and with a favourite class.
 """
 
 from __future__ import annotations
