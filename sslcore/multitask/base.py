@@ -65,6 +65,7 @@ class Balancing(ABC):
     Attributes:
         state: Tensors that survive a step, by name; saved in every checkpoint.
         own: Modules that are trained with the network (learned weights), saved and left behind.
+        larger: What gradients are multiplied by on their way back (float16); None where they are as they are.
         one_device: Why it cannot balance on several devices at once, "" where it can.
     """
 
@@ -82,6 +83,7 @@ class Balancing(ABC):
         self.tasks = list(tasks)
         self.state: dict[str, Tensor] = {}
         self.own = torch.nn.ModuleDict()
+        self.larger: Tensor | None = None
 
     def to(self, device: torch.device) -> None:
         """Moves the state and the own modules to a device."""
@@ -93,7 +95,7 @@ class Balancing(ABC):
         """Fills the gradients of everything that is trained; they are None or zero before.
 
         Args:
-            loss_T: The loss of each task.
+            loss_T: The loss of each task, before the user's weights.
             beside: A loss that no balancing touches: its gradient is added as it is.
             network: The trained network; all tasks share ``network.backbone``.
 

@@ -77,9 +77,11 @@ class GradientBalancing(Balancing):
     """Base of the balancings that look at the tasks' gradients.
 
     Attributes:
+        user_after: Whether the user's weights count after the rule, which would make up for them before.
         state: ``weight_T``, how much of each task's gradient went into the last step.
     """
 
+    user_after: ClassVar[bool] = False
     one_device: ClassVar[str] = "it mends the gradient of each task, and a device sees those of its own items"
 
     def __init__(self, config: Config, tasks: Sequence[TaskShape]) -> None:
@@ -117,7 +119,7 @@ class GradientBalancing(Balancing):
             return total.detach()
         gradient_T = [_sent_back(loss, shared) for loss in user_T]
         extra = _sent_back(beside, shared)
-        inner_TT = gramian(gradient_T)
+        inner_TT = self._plain(gramian(gradient_T))
         weight_T = torch.ones(len(user_T), device=inner_TT.device)
         if torch.isfinite(inner_TT).all() and inner_TT.trace() > 0:  # else the loop says what is wrong
             weight_T = self.combine(inner_TT)
@@ -125,6 +127,17 @@ class GradientBalancing(Balancing):
             weight.grad = more if own is None else own if more is None else own + more
         self.state["weight_T"] = weight_T.detach()
         return total.detach()
+
+    def _plain(self, inner_TT: Tensor) -> Tensor:
+        """The inner products without float16's factor, nor the user's weights where these come after."""
+        import torch
+
+        if self.larger is not None:
+            inner_TT = inner_TT / self.larger.to(inner_TT).square()
+        if self.user_after:
+            user_T = torch.tensor([task.weight or 1.0 for task in self.tasks]).to(inner_TT)
+            inner_TT = inner_TT / user_T.outer(user_T)
+        return inner_TT
 
 
 def _sent_back(loss: Tensor, shared: Sequence[nn.Parameter]) -> Gradients:

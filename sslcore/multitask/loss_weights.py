@@ -1,7 +1,8 @@
 """Balancings that give each task's loss a weight and send the weighted sum back once.
 
-``sum_t w_t L_t``: one backward pass, whatever the number of tasks. Weights average 1, so that equal weights
-are the plain sum and one learning rate suits all of them.
+``sum_t u_t w_t L_t``: one backward pass, whatever the number of tasks. Weights average 1, so that equal
+weights are the plain sum and one learning rate suits all of them. The user's weights u come last: a rule that
+brings losses or gradients to one scale would take them for a scale, too, and cancel them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class LossWeights(Balancing):
         """Weights ``T`` of this step, without gradient.
 
         Args:
-            loss_T: The losses with the user's weights and with their graphs, which must stay whole.
+            loss_T: The losses, before the user's weights, with their graphs, which must stay whole.
             network: The network they came from.
         """
 
@@ -50,10 +51,9 @@ class LossWeights(Balancing):
         """Fills the gradients; returns the weighted total, detached."""
         import torch
 
-        user_T = self.user_weighted(loss_T)
-        loss = torch.stack(user_T)
-        if len(user_T) > 1:
-            weight_T = self.weigh(user_T, network).to(loss.device)
+        loss = torch.stack(self.user_weighted(loss_T))
+        if len(loss_T) > 1:
+            weight_T = self.weigh(loss_T, network).to(loss.device)
             self.state["weight_T"] = weight_T
             loss = weight_T * loss
         total = loss.sum() + beside

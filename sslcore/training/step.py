@@ -144,7 +144,7 @@ class Descent:
     def _larger(self, loss_T: Sequence[Tensor], beside: Tensor) -> tuple[list[Tensor], Tensor]:
         if not self.scaler.is_enabled():
             return list(loss_T), beside
-        factor = self.scaler.scale(torch.ones((), device=beside.device))
+        factor = self.balancing.larger = self.scaler.scale(torch.ones((), device=beside.device))
         return [_Larger.apply(loss, factor) for loss in loss_T], _Larger.apply(beside, factor)
 
     def _move(self) -> None:

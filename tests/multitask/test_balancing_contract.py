@@ -5,6 +5,7 @@ import torch
 
 from sslcore.models import TaskShape
 from sslcore.multitask import BALANCINGS
+from sslcore.training.step import _Larger
 from tests.multitask import bench
 
 NAMES = BALANCINGS.names()
@@ -99,6 +100,52 @@ def test_the_users_weights_count(name):
         held.backward(bench.losses(net, seed=seed), bench.nothing(), net)
     assert net.heads[0].weight.grad.abs().sum() == 0
     assert net.heads[1].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_rule_cancels_the_users_weights(name):
+    """Some bring all losses to one scale, and a weight is a scale."""
+    pulls = []
+    for weight in (1.0, 9.0):
+        tasks = [TaskShape("coarse", 2, weight=weight), bench.TASKS[1]]
+        net, held = bench.network(tasks), bench.balancing(name, tasks)
+        steps = torch.optim.SGD(held.own.parameters(), lr=0.2) if [*held.own.parameters()] else None
+        for seed in range(100):
+            net.zero_grad(set_to_none=True)
+            held.own.zero_grad(set_to_none=True)
+            torch.manual_seed(seed)
+            held.backward(bench.losses(net), bench.nothing(), net)
+            if steps is not None:
+                steps.step()
+        pulls.append(_pull(net, held, tasks))
+    assert pulls[1] > 2 * pulls[0], "beside the other task's, in the shared weights"
+
+
+def _pull(net, held, tasks):
+    """How much of the first task's gradient is in that of the shared weights, over the second's."""
+    shared = [*net.backbone.parameters()]
+    columns = []
+    for loss in bench.losses(net, tasks):
+        parts = torch.autograd.grad(loss, shared, retain_graph=True)
+        columns.append(torch.cat([part.flatten() for part in parts]))
+    whole = torch.cat([weight.grad.flatten() for weight in shared])
+    first, second = torch.linalg.lstsq(torch.stack(columns, 1), whole[:, None]).solution.flatten()
+    return float(first / second)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"random_weights", "pcgrad"}))
+def test_larger_gradients_on_their_way_back_change_no_weight(name):
+    """In float16 they are multiplied by the scaler's factor, which a rule must not take for their length."""
+    found = []
+    for factor in (None, torch.tensor(4096.0)):
+        net, held = bench.network(), bench.balancing(name)
+        held.larger = factor
+        loss_T = bench.losses(net)
+        if factor is not None:
+            loss_T = [_Larger.apply(loss, factor) for loss in loss_T]
+        held.backward(loss_T, bench.nothing(), net)
+        found.append(torch.cat([weight.grad.flatten() for weight in net.backbone.parameters()]))
+    torch.testing.assert_close(found[1], 4096 * found[0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"fixed"}))

@@ -42,3 +42,16 @@ def test_where_tasks_read_at_different_depths_the_pull_is_on_what_both_read():
         net.zero_grad(set_to_none=True)
         held.backward(bench.losses(net), bench.nothing(), net)
     assert 0.2 < held.weights()[0] / held.weights()[1] < 5
+
+
+def test_a_step_that_overflows_leaves_the_weights():
+    held, net = bench.balancing("gradnorm"), bench.network()
+    held.backward(bench.losses(net, scale=[1.0, 3.0]), bench.nothing(), net)
+    before_T = held.weights().clone()
+    net.zero_grad(set_to_none=True)
+    held.backward(bench.losses(net, scale=[1e38, 1.0]), bench.nothing(), net)
+    assert torch.equal(held.weights(), before_T)
+    net.zero_grad(set_to_none=True)
+    held.backward(bench.losses(net), bench.nothing(), net)
+    assert not torch.equal(held.weights(), before_T)
+    assert torch.isfinite(held.weights()).all()

@@ -13,11 +13,11 @@ from tests.multitask import bench
 def test_uncertainty_by_hand_and_by_torchjd():
     loss_T, log_T = torch.tensor([0.7, 2.0]), torch.tensor([-0.5, 0.3])
     by_hand = 0.7 / (2 * math.exp(-0.5)) - 0.25 + 2.0 / (2 * math.exp(0.3)) + 0.15
-    assert uncertainty_weighted(loss_T, log_T).item() == pytest.approx(by_hand, rel=1e-6)
+    assert uncertainty_weighted(loss_T, log_T).sum().item() == pytest.approx(by_hand, rel=1e-6)
     rival = UW(2)
     with torch.no_grad():
         rival.log_var.copy_(log_T)
-    torch.testing.assert_close(uncertainty_weighted(loss_T, log_T), rival(loss_T).detach())
+    torch.testing.assert_close(uncertainty_weighted(loss_T, log_T).sum(), rival(loss_T).detach())
 
 
 def test_uncertainty_rests_where_the_variance_is_the_loss():

@@ -2,7 +2,8 @@
 
 Liu et al. 2021, arXiv:2110.14048. ``d = g_0 + c |g_0| g_w / |g_w|`` with the mean ``g_0``, ``g_w = sum w_t
 g_t`` and w on the simplex minimising ``g_w . g_0 + c |g_0| |g_w|``, a convex problem in T numbers, here by
-SLSQP as in the authors' code (TorchJD's needs cvxpy). What differs: times T, so that c = 0 is the plain sum.
+SLSQP as in the authors' code (TorchJD's needs cvxpy). What differs: times T, so that c = 0 is the plain sum;
+the user's weights come after.
 
 When: the task that fares worst matters, not the sum. Each task needs a backward pass of its own.
 """
@@ -10,7 +11,7 @@ When: the task that fares worst matters, not the sum. Each task needs a backward
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -87,6 +88,8 @@ def conflict_averse(inner_TT: FloatArray, *, radius: float) -> FloatArray:
 )
 class CAGrad(GradientBalancing):
     """Near the mean gradient, but best for the task that is served worst."""
+
+    user_after: ClassVar[bool] = True
 
     def combine(self, inner_TT: Tensor) -> Tensor:
         """Weights of the conflict-averse step."""

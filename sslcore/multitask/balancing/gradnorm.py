@@ -102,6 +102,8 @@ class GradNorm(LossWeights):
             return self.state["weight_T"]
         norm_T = torch.stack([_norm(loss, last) for loss in loss_T])
         weight_T = self.state["weight_T"].to(now_T.device)
+        if not torch.isfinite(norm_T).all():  # too large for float16: the scaler leaves this step out
+            return weight_T
         target_T = pull_targets(weight_T, norm_T, now_T / first_T, alpha=self.config.alpha)
         return moved_weights(weight_T, norm_T, target_T, rate=self.config.rate)
 

@@ -4,7 +4,7 @@ Navon et al. 2022, arXiv:2202.01017. Weights solve ``M a = 1 / a`` with the Gram
 in proportion. That is where the strictly convex ``a' M a / 2 - sum log a`` has its minimum, so Newton's
 method finds it, and the paper's sequence of convex problems (cvxpy in TorchJD) is not needed. M is divided
 by the mean squared length, which makes equal, orthogonal gradients the plain sum; the step is cut at
-``max_norm`` as in the authors' code.
+``max_norm`` as in the authors' code, before the user's weights.
 
 When: losses on scales that cannot be compared, and no task may be given up. The dearest rule: a backward pass
 a task and a problem to solve at every step.
@@ -13,7 +13,7 @@ a task and a problem to solve at every step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -79,6 +79,8 @@ def bargain(inner_TT: FloatArray) -> FloatArray:
 )
 class NashMTL(GradientBalancing):
     """Each task gains alike in proportion."""
+
+    user_after: ClassVar[bool] = True
 
     def combine(self, inner_TT: Tensor) -> Tensor:
         """Weights of the bargain, cut so that the step is no longer than ``max_norm``."""

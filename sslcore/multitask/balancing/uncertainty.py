@@ -33,13 +33,13 @@ class UncertaintyConfig(Config):
 
 
 def uncertainty_weighted(loss_T: Tensor, log_variance_T: Tensor) -> Tensor:
-    """``sum_t L_t / (2 exp(s_t)) + s_t / 2``.
+    """``L_t / (2 exp(s_t)) + s_t / 2`` of each task.
 
     >>> import torch
-    >>> uncertainty_weighted(torch.tensor([1.0, 3.0]), torch.zeros(2)).item()
-    2.0
+    >>> uncertainty_weighted(torch.tensor([1.0, 3.0]), torch.zeros(2)).tolist()
+    [0.5, 1.5]
     """
-    return (0.5 * loss_T * (-log_variance_T).exp() + 0.5 * log_variance_T).sum()
+    return 0.5 * loss_T * (-log_variance_T).exp() + 0.5 * log_variance_T
 
 
 @BALANCINGS.register(
@@ -72,8 +72,8 @@ class Uncertainty(Balancing):
         """Fills the gradients of network and log variances; returns the total, detached."""
         import torch
 
-        loss = torch.stack(self.user_weighted(loss_T))
-        weighed = uncertainty_weighted(loss, self.log_variance_T) if len(loss_T) > 1 else loss.sum()
-        total = weighed + beside
+        if len(loss_T) > 1:  # the user's weights on all of it: the variances would learn to cancel them
+            loss_T = uncertainty_weighted(torch.stack(list(loss_T)), self.log_variance_T).unbind()
+        total = torch.stack(self.user_weighted(loss_T)).sum() + beside
         total.backward()  # type: ignore[no-untyped-call]
         return total.detach()
