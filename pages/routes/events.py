@@ -65,8 +65,8 @@ async def queue(request: Request, who: Caller) -> Response:
     """``{"task", "order", "n", "have", "refresh", "page"}`` → ``{"cards", "refreshed", "progress"}``.
 
     ``have`` names the items that the page holds or has just answered; ``refresh`` those of them whose
-    cards it wants to see again with the suggestions of now. ``page`` names who asks, so that others are
-    asked something else.
+    cards it wants to see again with the suggestions and the reasons of now. ``page`` names who asks, so that
+    others are asked something else.
     """
     body = await json_body(request)
     have, refresh = _ids(body, "have"), _ids(body, "refresh")
@@ -80,7 +80,7 @@ async def queue(request: Request, who: Caller) -> Response:
         desk, task = who.bench.label, _task(who.bench, body.get("task"))
         return {
             "cards": [card.as_dict() for card in desk.queue(task, n, order=order, exclude=have, page=page)],
-            "refreshed": [card.as_dict() for card in desk.cards(task, refresh)],
+            "refreshed": [card.as_dict() for card in desk.cards(task, refresh, order=order)],
             "progress": desk.progress(task, who.annotator).as_dict(),
         }
 

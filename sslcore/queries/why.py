@@ -52,26 +52,27 @@ REASONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Why:
-    """The sentence, and the numbers that it is made of (JSON-ready).
-
-    ``numbers``: ``reason`` (what the strategy asked it for), ``best``, ``second`` (class indices or None),
-    ``p_best``, ``p_second``, ``nearest`` (to the nearest labelled item, on the scale from a random pair, 0,
-    to neighbours, 1; or None), ``similar`` (items that wait for it).
-    """
-
-    text: str
-    numbers: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Around:
+class Around:
     """What lies around one item: how near the nearest labelled item is, its row, how many items wait."""
 
     nearest: float | None
     nearest_row: int
     similar: int
     about: bool
+
+
+@dataclass(frozen=True)
+class Why:
+    """The sentence, and the numbers that it is made of (JSON-ready).
+
+    ``numbers``: ``reason`` (what the strategy asked it for), ``best``, ``second`` (class indices or None),
+    ``p_best``, ``p_second``, ``nearest`` (to the nearest labelled item, on the scale from a random pair, 0,
+    to neighbours, 1; or None), ``similar`` (items that wait for it). ``around``: what lies around the item.
+    """
+
+    text: str
+    numbers: dict[str, Any]
+    around: Around
 
 
 def why(pool: Pool, row: int, *, class_names: Sequence[str], reason: str = "doubt") -> Why:
@@ -117,7 +118,22 @@ def whys(
     ]
 
 
-def _why(pool: Pool, row: int, around: _Around, reason: str, class_names: Sequence[str]) -> Why:
+def retold(why: Why, pool: Pool, row: int, *, class_names: Sequence[str]) -> Why:
+    """The same reason by what the model says now; what lies around the item stands as it was told.
+
+    >>> rng = np.random.default_rng(0)
+    >>> feature_ND = np.repeat([[1.0, 0, 0], [0, 1, 0]], 20, axis=0) + rng.normal(0, 0.05, (40, 3))
+    >>> label_N, candidate_U = np.array([0] + [-1] * 39), np.arange(1, 40)
+    >>> before = Pool(feature_ND, label_N, candidate_U, np.full((40, 2), [0.52, 0.48]))
+    >>> now = Pool(feature_ND, label_N, candidate_U, np.full((40, 2), [0.9, 0.1]))
+    >>> held = why(before, 30, class_names=["cat", "dog"])
+    >>> retold(held, now, 30, class_names=["cat", "dog"]).text
+    'Probably cat (0.90), far from anything labelled, 19 similar items wait for it.'
+    """
+    return _why(pool, row, why.around, why.numbers["reason"], class_names)
+
+
+def _why(pool: Pool, row: int, around: Around, reason: str, class_names: Sequence[str]) -> Why:
     numbers: dict[str, Any] = {
         "reason": reason,
         "best": None,
@@ -141,7 +157,7 @@ def _why(pool: Pool, row: int, around: _Around, reason: str, class_names: Sequen
         said = {"dispute": _dispute, "balance": _balance, "issue": _issue}.get(reason)
         parts = [(said(pool, row, around, class_names) if said else "") or doubt, far, waits]
     text = ", ".join(part for part in parts if part)
-    return Why(f"{text[:1].upper()}{text[1:]}." if text else "Drawn at random.", numbers)
+    return Why(f"{text[:1].upper()}{text[1:]}." if text else "Drawn at random.", numbers, around)
 
 
 def _doubt(pool: Pool, row: int, class_names: Sequence[str], numbers: dict[str, Any]) -> str:
@@ -161,20 +177,20 @@ def _doubt(pool: Pool, row: int, class_names: Sequence[str], numbers: dict[str, 
     return f"probably {class_names[best]} ({proba_C[best]:.2f})"
 
 
-def _far(around: _Around) -> str:
+def _far(around: Around) -> str:
     if around.nearest is None:
         return "nothing is labelled yet"
     return "far from anything labelled" if around.nearest < FAR else ""
 
 
-def _items(around: _Around, words: tuple[str, str]) -> str:
+def _items(around: Around, words: tuple[str, str]) -> str:
     if not around.similar:
         return ""
     noun, end = ("item", words[0]) if around.similar == 1 else ("items", words[1])
     return f"{'about ' if around.about else ''}{around.similar:,} similar {noun} {end}".rstrip()
 
 
-def _typical(around: _Around) -> str:
+def _typical(around: Around) -> str:
     alike = _items(around, ("that waits for it", "that wait for it"))
     return f"typical of {alike}" if alike else "alone in its part of the set"
 
@@ -186,14 +202,14 @@ def _missing(pool: Pool) -> str:
     return "1 class has no label yet" if missing == 1 else f"{missing:,} classes have no label yet"
 
 
-def _dispute(pool: Pool, row: int, _: _Around, class_names: Sequence[str]) -> str:
+def _dispute(pool: Pool, row: int, _: Around, class_names: Sequence[str]) -> str:
     said = {int(np.argmax(proba_NC[row])): float(np.max(proba_NC[row])) for proba_NC in pool.committee}
     if len(said) < 2:
         return ""
     return "the models disagree: " + " or ".join(f"{class_names[c]} ({p:.2f})" for c, p in said.items())
 
 
-def _balance(pool: Pool, row: int, _: _Around, class_names: Sequence[str]) -> str:
+def _balance(pool: Pool, row: int, _: Around, class_names: Sequence[str]) -> str:
     if pool.proba_NC is None:
         return ""
     proba_C = np.asarray(pool.proba_NC[row], dtype=np.float64)
@@ -203,7 +219,7 @@ def _balance(pool: Pool, row: int, _: _Around, class_names: Sequence[str]) -> st
     return f"could be {class_names[c]} ({proba_C[c]:.2f}), which has {labels}"
 
 
-def _issue(pool: Pool, row: int, around: _Around, class_names: Sequence[str]) -> str:
+def _issue(pool: Pool, row: int, around: Around, class_names: Sequence[str]) -> str:
     if pool.proba_NC is None or around.nearest is None:
         return ""
     proba_C = np.asarray(pool.proba_NC[row], dtype=np.float64)
@@ -215,7 +231,7 @@ def _issue(pool: Pool, row: int, around: _Around, class_names: Sequence[str]) ->
     return f"{says}, the nearest label is {class_names[near]}" if near != best else ""
 
 
-def _surroundings(pool: Pool, row_Q: IntArray) -> list[_Around]:
+def _surroundings(pool: Pool, row_Q: IntArray) -> list[Around]:
     rng = np.random.default_rng(0)  # the same pool explains itself the same way
     open_U = np.flatnonzero(np.asarray(pool.label_N) == UNLABELLED)
     seen_M, labelled_L = sampled(open_U, 0, rng=rng), sampled(pool.labelled_L, 0, rng=rng)
@@ -241,7 +257,7 @@ def _surroundings(pool: Pool, row_Q: IntArray) -> list[_Around]:
     scale = len(open_U) / m if m else 1.0
     similar_Q = np.rint(waits_MQ.sum(axis=0) * scale).astype(np.int64)
     return [
-        _Around(
+        Around(
             round(float(nearest), 4) if len(labelled_L) and np.isfinite(nearest) else None,
             int(nearest_row),
             int(similar),

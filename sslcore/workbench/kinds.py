@@ -7,8 +7,8 @@ columns that say only how sure the machine is: a margin of 1 where it is certain
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from sslcore.shapes import UNLABELLED, FloatArray, IntArray
 from sslcore.workbench.figures import sets
 from sslcore.workbench.snapshot import CHOICE as CHOICE
 from sslcore.workbench.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from sslcore.queries import Pool
 
 MOST_SHOWN = 60
 """Classes of a set whose probabilities travel to the page."""
@@ -60,19 +57,18 @@ def doubt_N2(snapshot: Snapshot) -> FloatArray | None:
     return np.stack([(1 + margin_N) / 2, (1 - margin_N) / 2], axis=1)
 
 
-def reasons(snapshot: Snapshot, pool: Pool, row_Q: IntArray) -> list[str]:
-    """Why items of a multiple-choice or numeric task are worth asking, one sentence each."""
-    from sslcore.queries.why import whys
+def sentence(snapshot: Snapshot, row: int, around: str) -> str:
+    """Why an item of a multiple-choice or numeric task is worth asking.
 
-    around = whys(replace(pool, proba_NC=None), row_Q, class_names=snapshot.task.class_names)
-    found = []
-    for row, held in zip(row_Q.tolist(), around):
-        own = doubt(snapshot, row)
-        rest = held.text.rstrip(".")
-        rest = "" if rest == "Drawn at random" and own else rest
-        text = ", ".join(part for part in (own, rest[:1].lower() + rest[1:]) if part)
-        found.append(f"{text[:1].upper()}{text[1:]}.")
-    return found
+    Args:
+        snapshot: Whose doubt it is.
+        row: The item.
+        around: The sentence on what lies around it.
+    """
+    own, rest = doubt(snapshot, row), around.rstrip(".")
+    rest = "" if rest == "Drawn at random" and own else rest
+    text = ", ".join(part for part in (own, rest[:1].lower() + rest[1:]) if part)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def doubt(snapshot: Snapshot, row: int) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from sslcore.workbench.label_events import read_client, read_event, read_seq
 from sslcore.workbench.snapshot import Snapshot
 from sslcore.workbench.twins import SHARING, Twin, Twins, handed_on, once, served
 
+if TYPE_CHECKING:
+    from sslcore.queries.why import Why
+
 Order = Literal["auto", "uncertain", "diverse", "random"]
 ORDERS: Mapping[str, str] = {"auto": "auto", "uncertain": "margin", "diverse": "kmeans", "random": "random"}
 """Orders a person can choose, and the query strategy behind each."""
@@ -44,6 +47,8 @@ PAUSE_SECONDS = 8.0
 """Without an answer for so long a person pauses, and slow figures may be computed."""
 _AHEAD = 32
 """Questions that a strategy picks in one go, at least; what comes after them waits for newer labels."""
+_REMEMBERED = 1000
+"""Reasons kept of earlier choices, whose items a page may still hold."""
 _SOURCES = {code: name for name, code in SOURCE_CODE.items()}
 
 
@@ -139,6 +144,7 @@ class LabelDesk(Desk):
     def __init__(self, bench: Any) -> None:
         super().__init__(bench)
         self._selections: dict[tuple[int, str], _Choice] = {}
+        self._asked: dict[tuple[int, str], dict[int, Why]] = {}
         self._choosing: dict[tuple[int, str], threading.Lock] = {}
         self._permutations: dict[tuple[int, int], IntArray] = {}
         self._mine: dict[tuple[int, str], tuple[int, int]] = {}
@@ -171,15 +177,23 @@ class LabelDesk(Desk):
         row_Q, audit_Q = self._next_rows(snapshot, max(n, 0), order, exclude_ids, page)
         if page is not None and n > 0:
             self._note(snapshot, exclude_ids, row_Q, page)
-        return self._cards(snapshot, row_Q, audit_Q, order)
+        held = self._selections.get((task.id, order))
+        told = self._told(snapshot, held.why if held is not None else {})
+        why_Q = [told(row) or self._unchosen(snapshot, row, order) for row in row_Q.tolist()]
+        return self._cards(snapshot, row_Q, audit_Q, why_Q)
 
     def _note(self, snapshot: Snapshot, exclude_ids: IntArray, row_Q: IntArray, page: str) -> None:
         open_N = snapshot.state.open_N
         held_Q = exclude_ids[(exclude_ids >= 1) & (exclude_ids <= len(open_N))] - 1
         self._handed.note(snapshot.task.id, page, np.concatenate([row_Q[:FIRST], held_Q[open_N[held_Q]]]))
 
-    def cards(self, task: Task, item_ids: Sequence[int]) -> list[Card]:
+    def cards(self, task: Task, item_ids: Sequence[int], *, order: str | None = None) -> list[Card]:
         """Items as cards, in the order asked for; unanswered audit items as audit questions.
+
+        Args:
+            task: Of any kind.
+            item_ids: The items.
+            order: That of the queue they were asked in, to tell why by the figures of now.
 
         Raises:
             DataError: An item that the project does not have.
@@ -191,7 +205,9 @@ class LabelDesk(Desk):
             raise DataError(
                 f"The project has items 1 to {len(snapshot.state.label_N)}. Received: {wrong[0]}."
             )
-        return self._cards(snapshot, row_Q, np.isin(row_Q, self._audit_rows(snapshot.state)), None)
+        audit_Q = np.isin(row_Q, self._audit_rows(snapshot.state))
+        told = self._told(snapshot, self._asked.get((task.id, order or ""), {}))
+        return self._cards(snapshot, row_Q, audit_Q, [told(row) for row in row_Q.tolist()])
 
     def card(self, task: Task, item_id: int) -> Card:
         """One item as a card."""
@@ -490,6 +506,7 @@ class LabelDesk(Desk):
         from sslcore.queries import QUERIES, Pool
         from sslcore.queries.why import reasons_of, whys
 
+        key = (snapshot.task.id, order)
         state, view = snapshot.state, snapshot.view
         open_N = state.open_N.copy()
         open_N[set_aside] = False
@@ -509,14 +526,33 @@ class LabelDesk(Desk):
         )
         rng = np.random.default_rng([self._seed, snapshot.version])
         chosen = QUERIES[ORDERS[order]].value(pool, self._batch(snapshot), rng=rng)
-        if not choice:
-            texts = kinds.reasons(snapshot, pool, chosen.row_Q)
-            return _Choice(snapshot.serial, chosen.row_Q, dict(zip(chosen.row_Q.tolist(), texts)))
-        reasons = reasons_of(chosen, ORDERS[order])
-        told = whys(pool, chosen.row_Q, class_names=snapshot.task.class_names, reasons=reasons)
-        return _Choice(
-            snapshot.serial, chosen.row_Q, {int(row): why.text for row, why in zip(chosen.row_Q, told)}
+        reasons = reasons_of(chosen, ORDERS[order]) if choice else ()
+        seen = pool if choice else replace(pool, proba_NC=None)
+        told = whys(seen, chosen.row_Q, class_names=snapshot.task.class_names, reasons=reasons)
+        why = dict(zip(chosen.row_Q.tolist(), told))
+        kept = self._asked.get(key, {}) | why
+        self._asked[key] = dict(list(kept.items())[-_REMEMBERED:])
+        return _Choice(snapshot.serial, chosen.row_Q, why)
+
+    def _told(self, snapshot: Snapshot, why: Mapping[int, Why]) -> Callable[[int], str]:
+        """Says why a row was asked, by the figures of now; "" where it was not chosen."""
+        from sslcore.queries import Pool
+        from sslcore.queries.why import retold
+
+        names, view = snapshot.task.class_names, snapshot.view
+        if not why or view is None or len(view.feature_ND) != len(snapshot.state.open_N):
+            return lambda row: ""
+        if snapshot.task.kind not in kinds.CHOICE:
+            return lambda row: kinds.sentence(snapshot, row, why[row].text) if row in why else ""
+        pool = Pool(
+            feature_ND=view.feature_ND,
+            label_N=kinds.training_label_N(snapshot),
+            candidate_U=np.zeros(0, np.int64),
+            proba_NC=kinds.doubt_N2(snapshot),
+            committee=_committee(snapshot),
+            classes=len(names),
         )
+        return lambda row: retold(why[row], pool, row, class_names=names).text if row in why else ""
 
     def _batch(self, snapshot: Snapshot) -> int:
         """How many to choose at once.
@@ -543,30 +579,19 @@ class LabelDesk(Desk):
     # --- cards -------------------------------------------------------------------------------
 
     def _cards(
-        self, snapshot: Snapshot, row_Q: IntArray, audit_Q: BoolArray, order: str | None
+        self, snapshot: Snapshot, row_Q: IntArray, audit_Q: BoolArray, why_Q: Sequence[str]
     ) -> list[Card]:
         items = self.store.items((row_Q + 1).tolist())
         twins = self._twins(snapshot, row_Q[~audit_Q])
-        held = self._selections.get((snapshot.task.id, order or ""))
-        reasons = held.why if held is not None else {}
         return [
             replace(
-                _card(
-                    snapshot,
-                    int(row),
-                    item,
-                    audit=bool(audit),
-                    why=reasons.get(int(row)) or self._why(snapshot, int(row), order),
-                ),
-                twins=twins.get(int(row), ()),
+                _card(snapshot, int(row), item, audit=bool(audit), why=why), twins=twins.get(int(row), ())
             )
-            for row, item, audit in zip(row_Q, items, audit_Q)
+            for row, item, audit, why in zip(row_Q, items, audit_Q, why_Q)
         ]
 
-    def _why(self, snapshot: Snapshot, row: int, order: str | None) -> str:
-        """Why an item is asked that no strategy chose: it was drawn, or somebody went to it."""
-        if order is None:
-            return ""
+    def _unchosen(self, snapshot: Snapshot, row: int, order: str) -> str:
+        """Why an item is asked that no strategy chose: it was drawn."""
         group_N = self.twins.groups(snapshot)
         if order == "random" or group_N is None:
             return "Drawn at random."
@@ -591,7 +616,7 @@ class _Choice:
 
     serial: int
     row_Q: IntArray
-    why: Mapping[int, str]
+    why: Mapping[int, Why]
 
 
 def _committee(snapshot: Snapshot) -> tuple[FloatArray, ...]:

@@ -384,8 +384,30 @@ def test_a_reload_keeps_what_can_be_undone(open_card):
     card.ready()
     card.press("u")
     assert card.item == first
+    assert "Has the label" not in card.page.get_by_test_id("banner").inner_text()
     card.saved()
     assert not card.state().labelled_N[first - 1]
+    current = f"({_CARD}).view.questions.current"
+    card.page.wait_for_function(f"() => {current}.after === false && {current}.card.label === null")
+    assert card.item == first
+    assert card.suggestion is not None, "the machine's word, not the label that it had learned"
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_keys_work_after_a_click_on_the_side_bar(open_card, key):
+    """The link keeps the focus, and would be pressed once more."""
+    card = open_card(f"by-link-{key.lower()}", labelled=16)
+    card.page.get_by_test_id("stSidebarNavLink").filter(has_text="Export").click()
+    wait_idle(card.page)
+    card.page.get_by_test_id("stSidebarNavLink").filter(has_text="Label").click()
+    wait_idle(card.page)
+    card.ready()
+    item = card.item
+    card.press(key)
+    card.saved()
+    assert [(row["verb"], row["item_id"]) for row in card.rows()] == [
+        ("skip" if key == "Space" else "accept", item)
+    ]
 
 
 def test_unsent_labels_of_a_dead_tab_are_sent_by_the_next(open_card):

@@ -152,6 +152,19 @@ def test_a_task_chosen_twice_in_a_moment_stays(page, shared_server):
     expect(page.locator('[data-task="shape"]')).to_have_attribute("aria-current", "true")
 
 
+def test_keys_work_after_a_task_was_chosen_in_the_side_bar(page, shared_server):
+    """The list keeps the focus, and they would go into its search."""
+    store = taught(shared_server.home, "listed", make_digits, 60)
+    card = open_label(page, shared_server, "listed")
+    choose(page, "Task", "shape")
+    expect(page.locator('[data-task="shape"]')).to_have_attribute("aria-current", "true")
+    expect(card).to_have_attribute("data-item", re.compile(r"\d+"))
+    item = current(card)
+    page.keyboard.press("0")
+    wait_until(lambda: value_of(store, "shape", item) != "nothing", what="the answer")
+    assert value_of(store, "shape", item) == []
+
+
 def test_the_task_outlives_a_reload_and_a_change_of_page(page, shared_server):
     taught(shared_server.home, "stays", make_digits, 60)
     card, chosen = (

@@ -1,6 +1,7 @@
 """Tasks of every kind, and several of them in a project, at every desk."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sslcore.errors import DataError
 from sslcore.importing import import_source
 from sslcore.store import Event, LabelState, Store
-from sslcore.workbench import Workbench
+from sslcore.workbench import Workbench, kinds
 from sslcore.workbench.live import ENOUGH_AUDIT
 from sslcore.workbench.map import NOTHING
 from sslcore.workbench.review import ReviewFilter
@@ -460,3 +461,34 @@ def test_the_command_line_tells_every_kind(digits, reviews, monkeypatch, capsys)
     assert "curvy" in capsys.readouterr().out
     mapped = _columns(["text=body", "task=stars:ordinal", "task=a:b"])
     assert mapped["tasks"] == [{"column": "stars", "kind": "ordinal"}, {"column": "a:b"}]
+
+
+def test_why_a_number_is_asked_stands_beside_the_interval_of_now(reviews):
+    """The page keeps a few questions while labels renew their suggestions; it asks for those cards again."""
+    task = reviews.task("score")
+    answer(reviews, task, range(30))
+    held = [card for card in reviews.label.queue(task, 12) if not card.audit and card.said is not None][:3]
+    before = [(card.why, card.said["low"], card.said["high"]) for card in held]
+    answer(reviews, task, range(30, 90))
+    cards = reviews.label.cards(task, [card.item_id for card in held], order="auto")
+    assert [(card.why, card.said["low"], card.said["high"]) for card in cards] != before
+    places = kinds.decimals(reviews.snapshot(task))
+    for card in cards:
+        low, high = card.said["low"], card.said["high"]
+        assert card.why.startswith(f"Between {low:.{places}f} and {high:.{places}f}")
+    assert all(card.why == "" for card in reviews.label.cards(task, [card.item_id for card in held]))
+
+
+def test_why_a_class_is_asked_stands_beside_the_probabilities_of_now(reviews):
+    task = reviews.task("stars")
+    answer(reviews, task, range(20))
+    held = [card for card in reviews.label.queue(task, 12) if not card.audit][:4]
+    answer(reviews, task, range(20, 100))
+    proba_NC = reviews.snapshot(task).proba_NC
+    told = 0
+    for card in reviews.label.cards(task, [card.item_id for card in held], order="auto"):
+        found = re.search(r"(?:Uncertain between|Probably) (.+?) \(([\d.]+)", card.why)
+        if found is not None:
+            told += 1
+            assert found[2] == f"{proba_NC[card.item_id - 1].max():.2f}"
+    assert told > 0

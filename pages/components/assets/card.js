@@ -11,7 +11,7 @@ import { Figures } from "./figures.js";
 import { Finder, Legend } from "./finder.js";
 import { Grid, SIZES } from "./grid.js";
 import { Outbox } from "./journal.js";
-import { DEFAULT_KEYS, keyLabel, listen } from "./keys.js";
+import { DEFAULT_KEYS, keyLabel, listen, takeKeys } from "./keys.js";
 import { NumberPad } from "./number_pad.js";
 import { Questions } from "./questions.js";
 import { Pictures, Sample } from "./sample.js";
@@ -123,6 +123,7 @@ class LabelView {
     this.questions.useOrder(data.order);
     this.questions.renew();
     this._show(this.mode);
+    takeKeys(this.root);
   }
 
   /** @param {any} data */

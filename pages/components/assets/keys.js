@@ -66,16 +66,43 @@ export function dialogOpen() {
   return document.querySelector('[role="dialog"], [aria-modal="true"]') !== null;
 }
 
+/** Whether the focus was moved with Tab since the mouse was used last. */
+let tabbed = false;
+const notes = { capture: true, passive: true };
+window.addEventListener("keydown", (event) => (tabbed ||= event.key === "Tab"), notes);
+window.addEventListener("pointerdown", () => (tabbed = false), notes);
+
 /**
  * Whether Enter or Space would press the control that has the focus.
  *
- * Our own buttons do not take the focus when clicked, so one that has it was reached with Tab.
+ * Only one that was reached with Tab: a click leaves the focus on a link of the side bar or on the button of
+ * a menu, and whoever clicked there goes on with the keys of the page.
  * @param {KeyboardEvent} event
  */
 export function pressesControl(event) {
-  if (event.key !== "Enter" && event.key !== " ") return false;
+  if (!tabbed || (event.key !== "Enter" && event.key !== " ")) return false;
   const target = /** @type {HTMLElement} */ (event.composedPath()[0]);
   return Boolean(target?.closest?.('button, a, summary, input, [role="button"], [role="tab"], [role="radio"]'));
+}
+
+/**
+ * Gives the focus to what has just come onto the page, unless somebody types there or goes by Tab.
+ *
+ * The link that brought it keeps the focus, and so does a list from which a task or a project was chosen: the
+ * keys would go into its search.
+ * @param {HTMLElement} root
+ */
+export function takeKeys(root) {
+  const holder = document.activeElement ?? document.body;
+  const chosen = holder.getAttribute("role") === "combobox" && holder.getAttribute("aria-expanded") !== "true";
+  const free = holder === document.body || holder.closest("a") !== null || chosen;
+  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(holder.tagName);
+  if (dialogOpen() || !(free || (!tabbed && !typing))) return;
+  if (!root.hasAttribute("tabindex")) {
+    root.tabIndex = -1; // what is no control takes the focus only where told so, and shows no ring
+    root.style.outline = "none";
+  }
+  root.focus({ preventScroll: true });
 }
 
 /**

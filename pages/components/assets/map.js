@@ -1,6 +1,6 @@
 /** The map: points to look at, to select and to act on. Wires the scatter to the legend, the panel and the keys. */
 import { button, count, el, percent } from "./dom.js";
-import { isTyping, listen } from "./keys.js";
+import { isTyping, listen, takeKeys } from "./keys.js";
 import { MapServer, bits, unbits } from "./map_server.js";
 import { MapLegend } from "./map_legend.js";
 import { MapPanel } from "./map_panel.js";
@@ -59,6 +59,7 @@ class EmbeddingMap {
     }
     this._listen();
     this.update(data);
+    takeKeys(this.overlay);
   }
 
   get history() {

@@ -13,7 +13,10 @@ import { randomName } from "./journal.js";
  * The value as the store holds it; `wrong`: classes that were rejected here.
  * @typedef {{verb: "label"|"accept"|"reject"|"skip", value: any, wrong?: number[]}} Given
  */
-/** @typedef {{card: any, given: Given|null, flagged: boolean, shownAt: number, returned?: boolean, marks?: Set<number>|null, typed?: string}} Entry */
+/**
+ * `after`: the card was asked for when the item had its answer already, and says so until it is asked for anew.
+ */
+/** @typedef {{card: any, given: Given|null, flagged: boolean, shownAt: number, returned?: boolean, after?: boolean, marks?: Set<number>|null, typed?: string}} Entry */
 /** @typedef {{given: Given|null, flagged: boolean}} Mark */
 /** @typedef {{entry: Entry, before: Mark, after: Mark}} Change */
 /** An answer on offer for a near-duplicate. @typedef {{twin: any, value: any}} Gift */
@@ -290,7 +293,9 @@ export class Questions {
     else if (side === "before" || action.changes.every(({ before, after }) => sameGiven(before, after)))
       this.cursor = this.done.indexOf(entries[0]);
     else this.cursor = -1;
-    if (side === "before") for (const entry of open) Object.assign(entry, { shownAt: 0, returned: true });
+    if (side === "after") return;
+    for (const entry of open) Object.assign(entry, { shownAt: 0, returned: true });
+    for (const entry of open.filter(({ after }) => after)) entry.card = { ...entry.card, label: null, skipped: false };
   }
 
   // --- asking -----------------------------------------------------------------------------
@@ -349,7 +354,7 @@ export class Questions {
     const ask = (have) =>
       call("queue", {
         token: this.outbox.token,
-        body: { task: this.task, order, n: this.want, have, refresh: this.ahead.slice(1, KEPT).map(itemId), page: tab() },
+        body: { task: this.task, order, n: this.want, have, refresh: this._toRefresh().map(itemId), page: tab() },
       });
     const have = [...this._keptAhead(), ...seen.filter(resting)].map(itemId);
     let answer = await ask(have);
@@ -360,6 +365,11 @@ export class Questions {
     this._figures(answer.progress);
   }
 
+  /** The next few behind the shown one, and that one where its card was asked for too late. */
+  _toRefresh() {
+    return this.ahead.slice(0, KEPT).filter((entry, i) => i > 0 || entry.after);
+  }
+
   _keptAhead() {
     return this.ahead.filter((entry, i) => i < KEPT || this.pinned.has(entry));
   }
@@ -367,10 +377,12 @@ export class Questions {
   /** @param {any} answer */
   _take(answer) {
     const renewed = new Map(answer.refreshed.map((card) => [card.item_id, card]));
+    const ofNow = this._seesAll(answer.progress);
     const kept = this._keptAhead();
     for (const [i, entry] of [...kept.entries()]) {
       const card = renewed.get(entry.card.item_id);
-      if (i === 0 || !card || this.pinned.has(entry)) continue;
+      if (entry.after && card && ofNow) Object.assign(entry, { card, after: false });
+      if (i === 0 || !card || entry.after || this.pinned.has(entry)) continue;
       // somebody else was quicker; what one's own undo brought back stays, the card may not know of it yet
       if (settled(card) && !settled(entry.card) && !entry.returned) kept.splice(kept.indexOf(entry), 1);
       // a card that is seen again says nothing on why it is asked: what was said holds
@@ -384,9 +396,17 @@ export class Questions {
     this.exhausted = !this.ahead.length;
   }
 
+  /**
+   * Whether an answer knows of all that was done here.
+   * @param {any} progress
+   */
+  _seesAll(progress) {
+    return !this.outbox.pending.length && progress.version >= this.outbox.newest;
+  }
+
   /** @param {any} progress */
   _figures(progress) {
-    const ofNow = !this.outbox.pending.length && progress.version >= this.outbox.newest;
+    const ofNow = this._seesAll(progress);
     // Until the figures have seen all that was stored, the counts stand on the last ones that had.
     const { mine, everyone, labelled } = ofNow || !this.progress ? progress : this.progress;
     if (ofNow) this.since = 0;
@@ -442,7 +462,7 @@ export class Questions {
       if (!ids.length) return;
       const body = { task: this.task, order: this.order, n: 0, have: [], refresh: ids };
       const { refreshed } = await call("queue", { token: this.outbox.token, body });
-      const entries = new Map(refreshed.map((card) => [card.item_id, fresh(card)]));
+      const entries = new Map(refreshed.map((card) => [card.item_id, { ...fresh(card), after: true }]));
       for (const { batch, changes, gifts, joined } of recent) {
         const whole = changes.filter(([id]) => entries.has(id));
         if (!whole.length && !gifts) continue;

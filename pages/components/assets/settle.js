@@ -10,7 +10,7 @@
 import { same, words } from "./answers.js";
 import { button, count, el, percent } from "./dom.js";
 import { Outbox } from "./journal.js";
-import { keyLabel, listen } from "./keys.js";
+import { keyLabel, listen, takeKeys } from "./keys.js";
 import { ClassSearch, findClasses } from "./class_search.js";
 import { NumberPad } from "./number_pad.js";
 import { Pictures, Sample } from "./sample.js";
@@ -54,6 +54,7 @@ class Settle {
     this._build();
     listen((name) => this._bound(name), this.stop.signal);
     this.update(data);
+    takeKeys(this.root);
   }
 
   get about() {

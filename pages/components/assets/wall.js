@@ -5,7 +5,7 @@
  */
 import { button, count, el } from "./dom.js";
 import { Outbox } from "./journal.js";
-import { keyLabel, listen } from "./keys.js";
+import { keyLabel, listen, takeKeys } from "./keys.js";
 import { ClassSearch, findClasses } from "./class_search.js";
 import { Pictures } from "./sample.js";
 import { header, row, tile } from "./wall_view.js";
@@ -44,6 +44,7 @@ class Wall {
     this._build();
     listen((name) => this._bound(name), this.stop.signal);
     this.update(data);
+    takeKeys(this.grid);
   }
 
   get history() {
