@@ -72,7 +72,6 @@ def overview(workbench: Workbench) -> None:
     words, page = ("Start labelling", "label.py") if labelled < held.items else ("Review", "review.py")
     if held.tasks and columns[4].button(words, type="primary", width="stretch"):
         st.switch_page(page)
-    background(workbench)
     if not held.tasks:
         st.info("Nothing is asked yet. Say under “Tasks and classes” what each item should be told by.")
     for task in held.tasks:
@@ -110,7 +109,6 @@ def encoders(workbench: Workbench) -> None:
 
 def nothing_yet(workbench: Workbench) -> None:
     """A project without items: what is on its way, what went wrong, and what to do next."""
-    background(workbench)
     if any(run.live for run in workbench.data.imports()):
         st.caption("Everything else can wait: the items appear here as soon as they are in.")
         return
@@ -408,9 +406,9 @@ def column_parts(source: str, seen: Inspection) -> dict[str, Any]:
         )
         return None if chosen == none else str(chosen)
 
-    with st.expander(
-        "What the columns mean", expanded=not ((mapping.path or mapping.text) and mapping.tasks)
-    ):
+    doubtful = any(desk.takes_numbers_as_names(task, seen) for task in mapping.tasks)
+    found = bool((mapping.path or mapping.text) and mapping.tasks)
+    with st.expander("What the columns mean", expanded=doubtful or not found):
         first, second, third, fourth = st.columns(4)
         text = pick("Text", mapping.text, first)
         path = pick("Image path", mapping.path, second)
@@ -476,6 +474,11 @@ def task_kind(guessed: TaskColumn, source: str, seen: Inspection) -> TaskColumn:
                 width=320,
             )
             told = replace(told, unlabelled=tuple(word for word in words if word in taken))
+    if desk.takes_numbers_as_names(told, seen):
+        st.caption(
+            f"“{plain(told.column)}” holds whole numbers, read as names of classes. Say so here where they "
+            "are amounts, or steps of a scale: a task keeps its kind."
+        )
     return told
 
 
@@ -526,14 +529,20 @@ def target(current: str | None, source: Path, seen: Inspection, choices: dict[st
     where = "A new project"
     if current is not None and Workbench.open(current).modality == seen.modality:
         where = st.segmented_control("Into", ["A new project", existing], default="A new project") or where
-    name = current if where == existing else st.text_input("Its name", value=desk.free_name(source.name))
-    if st.button("Import", type="primary", icon="📥", disabled=not name):
+    if where == existing:
+        name, trouble = str(current), ""
+    else:
+        name = st.text_input("Name of the new project", value=desk.free_name(source.name)).strip()
+        trouble = desk.name_trouble(name)
+    if trouble and name:
+        st.error(plain(trouble))
+    if st.button("Import", type="primary", icon="📥", disabled=bool(trouble)):
         try:
-            desk.start_import(str(name), source, **choices)
+            desk.start_import(name, source, **choices)
         except LabelloomError as error:
             st.error(plain(error))
             return
-        shell.choose(str(name))
+        shell.choose(name)
         st.rerun()
 
 
@@ -639,6 +648,7 @@ if not names:
 else:
     workbench = shell.bench()
     report(workbench)
+    background(workbench)
     look, define, add, demo = st.tabs(["Overview", "Tasks and classes", "Add data", "Demos"])
     with look:
         overview(workbench)

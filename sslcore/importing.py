@@ -34,7 +34,7 @@ import numpy as np
 from sslcore.config import Config, parse
 from sslcore.errors import DataError, LabelloomError, StoreBusyError
 from sslcore.formats import FORMATS, sniff
-from sslcore.formats.columns import no_label_words, task_remarks
+from sslcore.formats.columns import no_label_words, takes_numbers_as_names, task_remarks
 from sslcore.formats.record import (
     ColumnMapping,
     Format,
@@ -248,6 +248,12 @@ def import_source(
         warnings.append(f"Task {task!r}: {cells} no number but {said}, and no label was read from there.")
     classes = {task.name: tuple(task.class_names) for task in store.tasks()}
     warnings += [f"Task {task!r} has {len(of):,} classes." for task, of in classes.items() if len(of) > 1000]
+    warnings += [
+        f"Task {task.task!r}: whole numbers are read as names of classes. Where they are amounts or steps of "
+        "a scale, say numeric or ordinal."
+        for task in mapping.tasks
+        if seen.columns and takes_numbers_as_names(task, classes.get(task.task, ()))
+    ]
     return ImportReport(
         imported=len(found.rows),
         labelled=sum(bool(row.labels) for row in found.rows),

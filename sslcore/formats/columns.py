@@ -345,6 +345,18 @@ def task_remarks(task: TaskColumn) -> list[str]:
     return said
 
 
+def takes_numbers_as_names(task: TaskColumn, names: Iterable[str]) -> bool:
+    """Whether whole numbers, three at least, are read as the names of classes that have no order.
+
+    >>> takes_numbers_as_names(TaskColumn("age", "age"), ["31", "45", "7"])
+    True
+    >>> takes_numbers_as_names(TaskColumn("age", "age", "numeric"), ["31", "45", "7"])
+    False
+    """
+    held = [name for name in names if name not in task.unlabelled]
+    return task.kind == "single" and len(held) >= 3 and all(map(_INTEGER.match, held))
+
+
 def parse_label(cell: Any, column: TaskColumn) -> str | float | tuple[str, ...] | None:
     """One cell as a label; None where it holds none, which among numbers "NA", "nan" and the like say.
 

@@ -271,6 +271,21 @@ def free_name(wanted: str, root: Path | None = None) -> str:
     return candidate
 
 
+def name_trouble(name: str, root: Path | None = None) -> str:
+    """Why a new project cannot have this name; "" where it can.
+
+    >>> name_trouble("photos", Path("/nowhere")), name_trouble("my photos", Path("/nowhere"))[:22]
+    ('', "A project's name has 1")
+    """
+    try:
+        project_folder(name, root)
+    except StoreError as error:
+        return str(error)
+    if name in projects(root):
+        return f"There is a project {name!r} already. Choose another name; to add to it, open it first."
+    return ""
+
+
 def uploads(root: Path | None = None) -> Path:
     """Where uploads wait for their import; old ones are removed on the way."""
     folder = (root or home()) / ".uploads"
@@ -342,6 +357,13 @@ def with_no_label(task: TaskColumn, seen: Inspection) -> TaskColumn:
             return replace(task, unlabelled=guessed.unlabelled)
     names = seen.names.get(task.column, ())
     return replace(task, unlabelled=no_label_words(names, task.kind, task.separator))
+
+
+def takes_numbers_as_names(task: TaskColumn, seen: Inspection) -> bool:
+    """Whether a column's whole numbers would become names of classes, which may not be what they are."""
+    from sslcore.formats.columns import takes_numbers_as_names
+
+    return takes_numbers_as_names(task, seen.names.get(task.column, ()))
 
 
 def no_label_choices(task: TaskColumn, seen: Inspection) -> list[str]:

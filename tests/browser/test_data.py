@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from sslcore.store import Store
 from tests.browser.harness import choose, make_text_project, wait_idle, wait_until
@@ -158,7 +160,7 @@ def _by_path(page: Any, path: str) -> None:
 
 
 def _import(page: Any, name: str) -> None:
-    field = page.get_by_label("Its name")
+    field = page.get_by_label("Name of the new project")
     field.fill(name)
     field.press("Enter")
     wait_idle(page)
@@ -174,3 +176,55 @@ def test_the_page_has_the_address_that_people_type(shared_server: Any, page: Any
     assert "project=data-typed" in page.url
     assert page.get_by_role("combobox", name="Project").input_value() == "data-typed"
     assert page.get_by_role("link", name="Data").count() == 1
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_imported(
+    shared_server: Any, page: Any, tmp_path: Any
+) -> None:
+    store = make_text_project(shared_server.home, "data-taken", n=8, features=False)
+    table = tmp_path / "more.csv"
+    table.write_text(
+        "text,label\n" + "".join(f"a text number {i},spam\n" for i in range(9)), encoding="utf-8"
+    )
+    _open(shared_server, page, "data-taken")
+    _by_path(page, str(table))
+    page.get_by_label("Name of the new project").fill("data-taken")
+    page.get_by_label("Name of the new project").press("Enter")
+    expect(page.get_by_text("There is a project 'data-taken' already.")).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_role("button", name="Import").last).to_be_disabled()
+    page.get_by_label("Name of the new project").fill("data-free")
+    page.get_by_label("Name of the new project").press("Enter")
+    expect(page.get_by_test_id("stMain").get_by_role("button", name="Import").last).to_be_enabled()
+    assert store.count() == 8
+    store.close()
+
+
+def test_an_import_that_failed_is_told_where_the_button_was(
+    shared_server: Any, page: Any, tmp_path: Any
+) -> None:
+    """Its task is of another kind in the project: nothing comes in, and the tab in sight says so."""
+    store = make_text_project(shared_server.home, "data-clash", n=8, features=False)
+    table = tmp_path / "numbers.csv"
+    rows = "".join(f"a text number {i},{i}.5\n" for i in range(9))
+    table.write_text(f"text,{store.tasks()[0].name}\n{rows}", encoding="utf-8")
+    _open(shared_server, page, "data-clash")
+    _by_path(page, str(table))
+    page.get_by_text("Add to the current project").click()
+    wait_idle(page)
+    page.get_by_test_id("stMain").get_by_role("button", name="Import").last.click()
+    expect(page.get_by_text("The import failed and left nothing behind.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_label("Folder or file")).to_be_visible()
+    store.close()
+
+
+def test_whole_numbers_ask_what_they_are(shared_server: Any, page: Any, tmp_path: Any) -> None:
+    make_text_project(shared_server.home, "data-whole", n=8, features=False).close()
+    table = tmp_path / "ages.csv"
+    rows = "".join(f"a text number {i} of many,{20 + i % 5}\n" for i in range(40))
+    table.write_text(f"text,age\n{rows}", encoding="utf-8")
+    _open(shared_server, page, "data-whole")
+    _by_path(page, str(table))
+    note = page.get_by_text("holds whole numbers, read as names of classes")
+    expect(note).to_be_visible()
+    choose(page, "“age” holds", re.compile("numeric"), exact=False)
+    expect(note).to_have_count(0)

@@ -66,7 +66,7 @@ class Journey:
         wait_idle(self.page)
         self.fill("Folder or file", str(table))
         expect(self.page.get_by_text(f"{ITEMS} images", exact=True)).to_be_visible()
-        self.fill("Its name", "drawings")
+        self.fill("Name of the new project", "drawings")
         self.page.get_by_test_id("stMain").get_by_role("button", name="Import").last.click()
         expect(self.page.get_by_text(f"Imported {ITEMS} items")).to_be_visible()
         self.store = Store(self.server.home / "drawings")
