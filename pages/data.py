@@ -649,7 +649,8 @@ else:
     workbench = shell.bench()
     report(workbench)
     background(workbench)
-    look, define, add, demo = st.tabs(["Overview", "Tasks and classes", "Add data", "Demos"])
+    names = ["Overview", "Tasks and classes", "Add data", "Demos"]
+    look, define, add, demo = st.tabs(names, key=f"tabs:{workbench.project}")
     with look:
         overview(workbench)
     with define:
