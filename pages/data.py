@@ -598,6 +598,7 @@ def left_out(held: Mapping[str, Any]) -> None:
     for key, words in (
         ("skipped", "skipped"),
         ("left_out", "with a label left out"),
+        ("doubled", "with the same content as another"),
         ("conflicts", "with a label given twice"),
     ):
         rows = held.get(key) or []

@@ -68,6 +68,7 @@ def import_(args: argparse.Namespace) -> int:
             + f"{report.seconds:.1f} s"
         )
         _print_places("skipped", report.skipped, report.skipped_count)
+        _print_places("duplicate", report.doubled, len(report.doubled))
         _print_places("label left out", report.left_out, report.left_out_count)
         for warning in report.warnings:
             print(f"  note: {warning}")

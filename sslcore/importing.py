@@ -85,6 +85,7 @@ class ImportReport:
     warnings: tuple[str, ...] = ()
     left_out: tuple[Skipped, ...] = ()  # labels that could not be read, of items that came in
     left_out_count: int = 0
+    doubled: tuple[Skipped, ...] = ()  # duplicates within the source, and of what; the first thousand
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -114,6 +115,7 @@ class _Prepared:
     skipped: list[Skipped] = field(default_factory=list)
     skipped_count: int = 0
     duplicates: int = 0
+    doubled: list[Skipped] = field(default_factory=list)
     conflicts: list[Skipped] = field(default_factory=list)
     machine: int = 0
     no_number: dict[str, Counter[str]] = field(default_factory=dict)  # task → word → cells
@@ -131,6 +133,11 @@ class _Prepared:
         self.skipped_count += 1
         if len(self.skipped) < TOLD:
             self.skipped.append(Skipped(place, reason))
+
+    def double(self, key: str, of: str) -> None:
+        self.duplicates += 1
+        if len(self.doubled) < TOLD:
+            self.doubled.append(Skipped(key, f"the same content as {of}"))
 
     def leave_out(self, task: str, cell: Skipped) -> None:
         self.left_out_count += 1
@@ -270,6 +277,7 @@ def import_source(
         warnings=tuple(warnings),
         left_out=tuple(found.left_out),
         left_out_count=found.left_out_count,
+        doubled=tuple(found.doubled),
     )
 
 
@@ -386,7 +394,7 @@ def _prepare(
             continue
         first = by_hash.get(sha256)
         if first is not None:
-            found.duplicates += 1
+            found.double(record.key, first.key)
             _merge(first.labels, labels, found, f"{record.key} (same content as {first.key})")
             _add_facts(first.more, more)
             continue

@@ -55,6 +55,8 @@ def test_equal_content_comes_once_and_different_labels_are_told(texts, tmp_path)
     path = table(tmp_path, ["same words,a", "same words,a", "same words,b", "other words,", "other words,b"])
     report = import_source(texts, path)
     assert (report.imported, report.duplicates, len(report.conflicts)) == (2, 3, 1)
+    assert len(report.doubled) == 3
+    assert all(one.reason.startswith("the same content as ") for one in report.doubled)
     assert report.conflicts[0].place == "a.csv#3 (same content as a.csv#1)"
     assert labels(texts) == ["a", "b"]
 
