@@ -125,11 +125,15 @@ def dash_bar(start: Tensor, falls: int, *, gamma: float, floor: float) -> Tensor
 
 
 def margins(proba_UC: Tensor) -> Tensor:
-    """How far each class lies above the best of the others, along the last axis.
+    """How far each class lies above the best of the others, along the last axis; an only class above 0.
 
     >>> margins(torch.tensor([[0.5, 0.25, 0.25]])).tolist()
     [[0.25, -0.25, -0.25]]
+    >>> margins(torch.tensor([[1.0]])).tolist()
+    [[1.0]]
     """
+    if proba_UC.shape[-1] == 1:
+        return proba_UC
     top = proba_UC.topk(2, dim=-1)
     best, second = top.values[..., :1], top.values[..., 1:]
     place = torch.arange(proba_UC.shape[-1], device=proba_UC.device)

@@ -1,8 +1,12 @@
 import dataclasses
 
+import numpy as np
 import torch
 
+from sslcore.training.data import TaskLabels, TrainingData
+from sslcore.training.run import train
 from tests.methods import bench
+from tests.training import toys
 
 
 def heads(made, net, view_D):
@@ -66,3 +70,11 @@ def test_heads_that_never_agree_teach_nothing():
     loss, told = bench.loss(made, net)
     assert told.weight_TU[0].sum() == 0
     torch.testing.assert_close(loss - told.loss_beside, told.loss_labelled)
+
+
+def test_an_only_class_is_learned(tmp_path):
+    feature_ND = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    only = TaskLabels("label", "single", 1, np.where(np.arange(12) < 3, 0, -1))
+    data = TrainingData("text", [only], feature_ND=feature_ND)
+    out = train(toys.recipe("multimatch", steps=2), data, toys.Remember(), folder=tmp_path)
+    assert out.proba["label"].tolist() == [[1.0]] * 12
