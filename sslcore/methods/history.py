@@ -54,7 +54,7 @@ class History:
         """Writes down what changed.
 
         Args:
-            row_U: Rows of the items, each once.
+            row_U: Rows of the items; one that was dealt several times in a batch has one event.
             before_U: Labels that were held, -1 for none.
             after_U: Labels that are held now.
             proba_UC: What the judges think of the items.
@@ -71,7 +71,10 @@ class History:
         slot_U = events_N[row_U].long() % KEPT
         event_NKF[row_U, slot_U] = torch.where(changed_U[:, None], new_UF, event_NKF[row_U, slot_U])
         events_N[row_U] += changed_U.int()
-        self._state[self._name("taken_back")] += lost_U.sum()
+        # by row, as the events: a small set deals an item several times in a batch
+        lost_N = torch.zeros_like(events_N, dtype=torch.bool)
+        lost_N[row_U] = lost_U
+        self._state[self._name("taken_back")] += lost_N.sum()
 
     def taken_back(self) -> Tensor:
         """How often a pseudo-label was taken back without another in its place."""

@@ -40,6 +40,20 @@ def test_an_item_keeps_its_last_events_and_counts_all():
     assert int(history.taken_back()) == (KEPT + 2) // 2
 
 
+def test_an_item_that_was_dealt_several_times_has_one_event():
+    history = History({}, 0, 3)
+    row_U, none_U, first_U = (
+        torch.tensor([2, 2, 0, 2]),
+        torch.full((4,), -1),
+        torch.zeros(4, dtype=torch.long),
+    )
+    sure_UC = torch.tensor([[0.9, 0.1]]).repeat(4, 1)
+    history.add(row_U, none_U, first_U, sure_UC, step=1)
+    history.add(row_U, first_U, none_U, 1 - sure_UC, step=2)
+    assert [(event["row"], event["step"]) for event in told(history)] == [(0, 1), (0, 2), (2, 1), (2, 2)]
+    assert int(history.taken_back()) == 2  # one of each item
+
+
 def test_label_correction_writes_down_what_it_does():
     net, given = bench.network(), bench.batch(["weak", "strong"])
     made = bench.method("label_correction", threshold=0.8, keep=0.5, folds=2)
