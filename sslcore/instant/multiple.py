@@ -298,14 +298,15 @@ class MultipleLoop:
         group_R: IntArray | None,
     ) -> tuple[tuple[FloatArray, FloatArray], FloatArray]:
         feature_RD = view.head_ND[row_R]
-        least = int(np.minimum(target_RC.sum(axis=0), (~target_RC).sum(axis=0)).max(initial=0))
+        yes_RC, no_RC = target_RC & known_RC, ~target_RC & known_RC
+        least = int(np.minimum(yes_RC.sum(axis=0), no_RC.sum(axis=0)).max(initial=0))
         kept = self._strength.get(view.name, _STRENGTHS[0])
         strengths: tuple[float, ...] = (kept,)
         if least < 3:
             strengths = _STRENGTHS[:1]
         elif len(row_R) >= 1.25 * self._asked_at.get(view.name, 0):
             strengths, self._asked_at[view.name] = _STRENGTHS, len(row_R)
-        judged_RC = judged_answers(target_RC, group_R) & known_RC
+        judged_RC = judged_answers(target_RC, group_R, known_RC)
         best: tuple[tuple[FloatArray, FloatArray], FloatArray] | None = None
         value_R = np.zeros(len(row_R))
         for strength in strengths:
@@ -341,8 +342,15 @@ def _within(share_NC: FloatArray) -> FloatArray:
     return np.clip(share_NC, 1e-4, 1.0 - 1e-4)
 
 
-def judged_answers(answer_LC: BoolArray, group_L: IntArray | None = None) -> BoolArray:
+def judged_answers(
+    answer_LC: BoolArray, group_L: IntArray | None = None, known_LC: BoolArray | None = None
+) -> BoolArray:
     """Answers whose left-out prediction means something: another row, of another group, gave the same answer.
+
+    Args:
+        answer_LC: True where a class applies.
+        group_L: Rows of one group count as one.
+        known_LC: False where nobody said; all are known, where not given.
 
     >>> judged_answers(np.array([[True], [True], [False], [False]])).ravel().tolist()
     [True, True, True, True]
@@ -350,15 +358,21 @@ def judged_answers(answer_LC: BoolArray, group_L: IntArray | None = None) -> Boo
     >>> judged_answers(np.array([[True], [True], [False], [False]]), group_L).ravel().tolist()
     [False, False, True, True]
     """
-    yes_GC, no_GC = answer_LC, ~answer_LC
+    known_LC = np.ones_like(answer_LC) if known_LC is None else known_LC
+    yes_GC, no_GC = answer_LC & known_LC, ~answer_LC & known_LC
     if group_L is not None:
-        place_L = np.unique(group_L, return_inverse=True)[1]
-        yes_GC, no_GC = (np.zeros((place_L.max() + 1, answer_LC.shape[1]), dtype=bool) for _ in range(2))
-        np.logical_or.at(yes_GC, place_L, answer_LC)
-        np.logical_or.at(no_GC, place_L, ~answer_LC)
+        yes_GC, no_GC = _any_of_group(yes_GC, group_L), _any_of_group(no_GC, group_L)
     yes_C, no_C = yes_GC.sum(axis=0), no_GC.sum(axis=0)
     two_sided_C = (yes_C >= 1) & (no_C >= 1)
-    return np.where(answer_LC, yes_C >= 2, no_C >= 2) & two_sided_C
+    return np.where(answer_LC, yes_C >= 2, no_C >= 2) & two_sided_C & known_LC
+
+
+def _any_of_group(held_LC: BoolArray, group_L: IntArray) -> BoolArray:
+    """Whether any row of each group holds each class, ``GC``."""
+    place_L = np.unique(group_L, return_inverse=True)[1]
+    held_GC = np.zeros((place_L.max() + 1, held_LC.shape[1]), dtype=bool)
+    np.logical_or.at(held_GC, place_L, held_LC)
+    return held_GC
 
 
 def _log_likelihood(logits_LC: FloatArray, answer_LC: BoolArray) -> FloatArray:

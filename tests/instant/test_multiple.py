@@ -8,7 +8,8 @@ from sklearn.metrics import f1_score
 
 from sslcore.errors import DataError
 from sslcore.graph.regression import Smoother
-from sslcore.instant.multiple import MultipleLoop, best_cut
+from sslcore.instant import multiple
+from sslcore.instant.multiple import MultipleLoop, best_cut, judged_answers
 from sslcore.instant.sigmoid import expit, left_out_logits, sigmoid_regression
 from sslcore.instant.tasks import loop_for, uncertainty
 from sslcore.instant.view import View
@@ -119,6 +120,31 @@ def test_not_this_class_teaches_only_that():
     assert (after.proba_NC[[400, 401], 0] == 0).all()
     assert (after.proba_NC[400, 1:] > 0).all()
     assert after.labelled_row_L.tolist() == before.labelled_row_L.tolist()
+
+
+def test_what_nobody_said_of_rejected_rows_is_no_evidence(monkeypatch):
+    fits = []
+
+    def counted(*given, **more):
+        fits.append(more["strength"])
+        return sigmoid_regression(*given, **more)
+
+    monkeypatch.setattr(multiple, "sigmoid_regression", counted)
+    point_ND, _ = topics()
+    loop = MultipleLoop([View.of("v", point_ND.astype(np.float32))], classes=2)
+    loop.fit({row: [0] for row in range(6)}, rejected=[(row, 1) for row in range(20, 30)])
+    assert fits == [10.0]  # no class has a yes and a no: there is nothing to choose a strength by
+
+
+def test_only_known_answers_vouch_for_each_other():
+    answer_LC = np.array([[True], [True], [False], [False], [False]])
+    known_LC = np.array([[True], [True], [True], [False], [False]])
+    assert judged_answers(answer_LC, None, known_LC)[:, 0].tolist() == [True, True, False, False, False]
+    group_L = np.array([0, 1, 2, 2, 3])
+    assert judged_answers(answer_LC, group_L, known_LC)[:, 0].tolist() == [True, True, False, False, False]
+    assert judged_answers(answer_LC, group_L)[:, 0].tolist() == [True] * 5
+    known_LC[2] = False
+    assert not judged_answers(answer_LC, None, known_LC).any()
 
 
 def test_warm_is_as_good_as_cold_and_in_time():
