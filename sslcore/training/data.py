@@ -83,6 +83,16 @@ class TaskLabels:
             )
 
     @property
+    def known_N(self) -> BoolArray:
+        """True where there is an answer to learn from, be it of one class of several."""
+        if self.kind not in VALUED_KINDS:
+            return np.asarray(self.label_N) >= 0
+        if self.value_N is None:
+            return np.zeros(len(self.label_N), dtype=bool)
+        known = ~np.isnan(self.value_N)
+        return known.any(axis=1) if known.ndim == 2 else known
+
+    @property
     def shape(self) -> TaskShape:
         """The task as networks and methods see it."""
         return TaskShape(self.name, self.classes, self.kind, self.weight)
@@ -173,21 +183,27 @@ class TrainingData:
                 return len(values)
         return 0
 
+    @property
+    def free_N(self) -> BoolArray:
+        """True for rows that may be trained on: neither excluded nor on the audit split of any task."""
+        free_N = np.ones(len(self), dtype=bool) if self.excluded_N is None else ~self.excluded_N
+        for task in self.tasks:
+            free_N[task.audit_row_A] = False
+        return free_N
+
     def trainable(self) -> list[TaskLabels]:
         """The tasks that methods learn and that have a label to learn from."""
-        return self._with_labels(TRAINABLE_KINDS)
+        return [task for task in self._taught() if task.kind in TRAINABLE_KINDS]
 
     def valued(self) -> list[TaskLabels]:
         """The tasks that are learned beside the method and that have an answer to learn from."""
-        return self._with_labels(VALUED_KINDS)
+        return [task for task in self._taught() if task.kind in VALUED_KINDS]
 
-    def _with_labels(self, kinds: Sequence[str]) -> list[TaskLabels]:
-        free_N = np.ones(len(self), dtype=bool) if self.excluded_N is None else ~self.excluded_N
-        for task in self.tasks:
-            if task.kind in VALUED_KINDS:  # these are not dealt by the pool, which would say so
-                free_N[task.audit_row_A] = False
-        return [
-            task
-            for task in self.tasks
-            if task.kind in kinds and ((np.asarray(task.label_N) >= 0) & free_N).any()
-        ]
+    def left_out(self) -> list[str]:
+        """Names of the tasks that have nothing to learn from."""
+        taught = {task.name for task in self._taught()}
+        return [task.name for task in self.tasks if task.name not in taught]
+
+    def _taught(self) -> list[TaskLabels]:
+        free_N = self.free_N
+        return [task for task in self.tasks if (task.known_N & free_N).any()]

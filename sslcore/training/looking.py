@@ -80,19 +80,15 @@ def ground_of(recipe: Recipe, data: TrainingData) -> Ground:
         backbone,
         traits_here(backbone, config.image_size),
         tuple(task.shape for task in tasks),
-        tuple(_classes_seen(task, data.excluded_N) for task in tasks),
+        tuple(_classes_seen(task, data.free_N) for task in tasks),
         warm=recipe.warm_start != "none",
         given=outline.given,
     )
 
 
-def _classes_seen(task: TaskLabels, excluded_N: BoolArray | None) -> int:
+def _classes_seen(task: TaskLabels, free_N: BoolArray) -> int:
     """How many classes have a label that is trained on."""
-    label_N = np.array(task.label_N)
-    label_N[task.audit_row_A] = -1
-    if excluded_N is not None:
-        label_N[excluded_N] = -1
-    return len(np.unique(label_N[label_N >= 0]))
+    return len(np.unique(np.asarray(task.label_N)[task.known_N & free_N]))
 
 
 def look_up(name: str, size: int = 0) -> Traits:

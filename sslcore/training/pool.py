@@ -100,16 +100,14 @@ class Pool:
             device, None if words is None else torch.from_numpy(words.astype(np.int64)).to(device)
         )
 
-        free_N = np.ones(len(data), dtype=bool) if data.excluded_N is None else ~data.excluded_N
-        for task in data.tasks:
-            free_N[task.audit_row_A] = False
+        free_N = data.free_N
         self.free_row_U: IntArray = np.flatnonzero(free_N)
         label_TN = np.stack([np.asarray(task.label_N, dtype=np.int64) for task in tasks])
         label_TN[:, ~free_N] = UNLABELLED
         self.label_TN = torch.from_numpy(label_TN)
         self._labelled: list[Stream | BalancedStream] = []
         for index, task in enumerate(tasks):
-            row_L = np.flatnonzero(label_TN[index] >= 0)
+            row_L = np.flatnonzero(task.known_N & free_N)
             if not len(row_L):
                 raise TrainingError(
                     f"Task {task.name!r} has no label outside the audit split. Label a few items of it first."

@@ -153,7 +153,10 @@ class _Run:
         self.slower = 1.0  # factor on the learning rate since batches were halved
         self.spent = 0.0  # seconds of earlier sittings
         self.metrics: dict[str, Any] = {}
-        self.notes: list[str] = []
+        self.notes = [
+            f"{name!r} is left out: it has no label outside audit splits and flagged items."
+            for name in data.left_out()
+        ]
         self.watch, self.best = Watch([task.name for task in self.tasks]), Best()
         key_TN = [self._key(task.name) for task in self.tasks]
         self.tally = Tally(self.shapes, key_TN, self.device)
