@@ -97,12 +97,14 @@ def multiple_report(
     *,
     threshold: float = 0.5,
     seed: int = 0,
+    known_AC: BoolArray | None = None,
 ) -> TaskReport:
     """Figures of sets of classes.
 
     F1, precision and recall are of the sets cut at ``threshold``; subset accuracy and Hamming loss of the
     likeliest sets, cut at ½. Macro F1 and mean average precision are over the classes that occur; the F1 of
-    items is the mean of :func:`set_scores`.
+    items is the mean of :func:`set_scores`. What is unknown counts for nothing: an item has a part in each
+    figure with the classes that are known of it, and in subset accuracy where all are.
 
     Args:
         answer_AC: Whether each class applies.
@@ -110,6 +112,7 @@ def multiple_report(
         class_names: Names of the columns.
         threshold: The cut of the sets that are taken away.
         seed: Seed of the draws behind the intervals.
+        known_AC: Whether it is known if a class applies; all are, where not given.
 
     Raises:
         DataError: Tables of different shape.
@@ -125,17 +128,21 @@ def multiple_report(
             f"multiple_report needs answers and probabilities of {len(class_names)} classes. "
             f"Received: shapes {answer_AC.shape} and {proba_AC.shape}."
         )
+    known_AC = np.ones_like(answer_AC) if known_AC is None else np.asarray(known_AC, bool)
+    told_A = known_AC.any(axis=1)
+    answer_AC, proba_AC, known_AC = (answer_AC & known_AC)[told_A], proba_AC[told_A], known_AC[told_A]
     size = len(answer_AC)
     if size == 0:
         return TaskReport("multiple", 0, {})
-    said_AC, likely_AC = proba_AC >= threshold, proba_AC >= 0.5
+    said_AC, wrong_AC = (proba_AC >= threshold) & known_AC, ((proba_AC >= 0.5) != answer_AC) & known_AC
+    whole_A = known_AC.all(axis=1)
     hit_AC = said_AC & answer_AC
     hits_C, support_C, said_C = hit_AC.sum(axis=0), answer_AC.sum(axis=0), said_AC.sum(axis=0)
     present_C = support_C > 0
     weight_RA = _weights(size, seed)
     half_R2 = _halves(size, seed)
     taken_RC, had_RC, right_RC = _counts(said_AC, answer_AC, weight_RA, half_R2)
-    wrong_A = (likely_AC != answer_AC).mean(axis=1)
+    wrong_A = wrong_AC.sum(axis=1) / known_AC.sum(axis=1)
     figures = {
         "sample_f1": _share_range(set_scores(answer_AC, said_AC), weight_RA, half_R2),
         "micro_f1": _range(
@@ -146,8 +153,10 @@ def multiple_report(
             float(_f1(hits_C, said_C, support_C)[present_C].mean()) if present_C.any() else math.nan,
             _f1(right_RC, taken_RC, had_RC)[:, present_C].mean(axis=1) if present_C.any() else None,
         ),
-        "subset_accuracy": proportion_interval(int((likely_AC == answer_AC).all(axis=1).sum()), size),
-        "mean_average_precision": _mean_average_precision(answer_AC, proba_AC, weight_RA, half_R2, present_C),
+        "subset_accuracy": proportion_interval(int((whole_A & (wrong_A == 0)).sum()), int(whole_A.sum())),
+        "mean_average_precision": _mean_average_precision(
+            *(table_AC[:, present_C] for table_AC in (answer_AC, proba_AC, known_AC)), weight_RA, half_R2
+        ),
         # half an item with no class wrong, and half of one with one wrong
         "hamming_loss": _share_range(wrong_A, weight_RA, half_R2, most=1 / len(class_names)),
     }
@@ -323,17 +332,19 @@ def _kappa(label_A: FloatArray, prediction_A: FloatArray, weight_RA: FloatArray)
 def _mean_average_precision(
     answer_AC: BoolArray,
     proba_AC: FloatArray,
+    known_AC: BoolArray,
     weight_RA: FloatArray,
     half_R2: FloatArray,
-    present_C: BoolArray,
 ) -> Interval:
-    if not present_C.any():
+    """Over classes that all occur; an item whose class is unknown has no place in that class's order."""
+    if not answer_AC.size:
         return _range(math.nan, None)
-    order_AC = np.argsort(-proba_AC[:, present_C], axis=0, kind="stable")
-    sorted_AC = np.take_along_axis(answer_AC[:, present_C], order_AC, axis=0)
+    order_AC = np.argsort(-proba_AC, axis=0, kind="stable")
+    sorted_AC = np.take_along_axis(answer_AC, order_AC, axis=0)
+    placed_AC = np.take_along_axis(known_AC, order_AC, axis=0)
 
     def mean(weight_A: FloatArray) -> float:
-        weight_AC = weight_A[order_AC]
+        weight_AC = weight_A[order_AC] * placed_AC
         right_AC = np.cumsum(weight_AC * sorted_AC, axis=0)
         precision_AC = right_AC / np.maximum(np.cumsum(weight_AC, axis=0), 1e-300)
         return float(((precision_AC * weight_AC * sorted_AC).sum(axis=0) / right_AC[-1]).mean())

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import average_precision_score, f1_score
 
 from sslcore.quality.intervals import proportion_interval
 from sslcore.task_metrics import LEAD, TITLES, multiple_report, numeric_figures, set_scores
@@ -55,6 +55,38 @@ def test_figures_of_sets_lie_within_their_intervals():
     proba_AC = np.clip(0.35 + 0.4 * answer_AC + rng.normal(0, 0.2, answer_AC.shape), 0, 1)
     for name, held in multiple_report(answer_AC, proba_AC, list("abc")).figures.items():
         assert held.low < held.value < held.high, name
+
+
+def test_unknown_classes_count_for_nothing():
+    rng = np.random.default_rng(3)
+    answer_AC, proba_AC = rng.random((60, 3)) < 0.5, rng.random((60, 3))
+    known_AC = np.ones((60, 3), dtype=bool)
+    known_AC[:20, 1], known_AC[50:] = False, False
+    found = multiple_report(answer_AC, proba_AC, list("abc"), known_AC=known_AC)
+    other = multiple_report(answer_AC ^ ~known_AC, proba_AC, list("abc"), known_AC=known_AC)
+    assert found.figures == other.figures  # whatever stands in the cells that are unknown
+    assert found.size == 50
+    wrong_AC = (proba_AC >= 0.5) != answer_AC
+    value = {name: held.value for name, held in found.figures.items()}
+    assert value["subset_accuracy"] == pytest.approx((~wrong_AC[20:50].any(axis=1)).mean())
+    assert value["hamming_loss"] == pytest.approx(
+        np.mean([*wrong_AC[:20, [0, 2]].mean(axis=1), *wrong_AC[20:50].mean(axis=1)])
+    )
+    rows = [np.flatnonzero(known_AC[:, c]) for c in range(3)]
+    wanted = [f1_score(answer_AC[row_J, c], proba_AC[row_J, c] >= 0.5) for c, row_J in enumerate(rows)]
+    assert value["macro_f1"] == pytest.approx(np.mean(wanted))
+    wanted = [
+        average_precision_score(answer_AC[row_J, c], proba_AC[row_J, c]) for c, row_J in enumerate(rows)
+    ]
+    assert value["mean_average_precision"] == pytest.approx(np.mean(wanted))
+    assert [row.support for row in found.per_class] == [answer_AC[rows[c], c].sum() for c in range(3)]
+
+
+def test_all_classes_right_is_asked_of_items_that_are_known_whole():
+    known_AC = np.array([[True, False], [False, True], [False, False]])
+    found = multiple_report(known_AC, np.full((3, 2), 0.9), ["a", "b"], known_AC=known_AC)
+    assert (found.size, found.figures["micro_f1"].value) == (2, 1.0)
+    assert "subset_accuracy" not in found.figures
 
 
 def test_every_kind_has_a_figure_that_ranks():

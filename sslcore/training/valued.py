@@ -9,7 +9,7 @@ of the other tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,7 +157,7 @@ def audit_figures(task: TaskLabels, said_AC: FloatArray) -> list[tuple[str, floa
     """Figures of the audit split, each with the ends of its 90 % interval.
 
     Args:
-        task: The task with its audit answers.
+        task: The task with its audit answers; what is unknown of them counts for nothing.
         said_AC: Probabilities of the classes, or numbers ``A1``.
 
     >>> task = TaskLabels(
@@ -179,14 +179,12 @@ def audit_figures(task: TaskLabels, said_AC: FloatArray) -> list[tuple[str, floa
     if answer_A is None or not len(answer_A):
         return []
     if task.kind == "multiple":
-        known_A = ~np.isnan(answer_A).any(axis=1)
         names = [str(place) for place in range(task.classes)]
-        found: Mapping[str, object] = multiple_report(
-            answer_A[known_A] > 0.5, said_AC[known_A], names
-        ).figures
-        size = int(known_A.sum())
+        report = multiple_report(answer_A > 0.5, said_AC, names, known_AC=~np.isnan(answer_A))
+        found, size = report.figures, report.size
     else:
-        found, size = numeric_figures(answer_A, said_AC[:, 0]), len(answer_A)
+        known_A = ~np.isnan(answer_A)
+        found, size = numeric_figures(answer_A[known_A], said_AC[known_A, 0]), int(known_A.sum())
     figures: list[tuple[str, float]] = []
     for name, held in found.items():
         for end, value in (("", "value"), ("_low", "low"), ("_high", "high")):

@@ -15,7 +15,7 @@ from sslcore.training.checkpoint import read_checkpoint
 from sslcore.training.data import TaskLabels, TrainingData
 from sslcore.training.recipe import Recipe
 from sslcore.training.run import CHECKPOINT, train
-from sslcore.training.valued import Valued, ValuedBatch, supervised_loss, unlabelled_loss
+from sslcore.training.valued import Valued, ValuedBatch, audit_figures, supervised_loss, unlabelled_loss
 from tests.training import toys
 from tests.training.test_run import KilledError, Killer
 
@@ -170,3 +170,27 @@ def test_a_network_can_be_seen_as_of_fewer_tasks():
 def test_values_of_another_shape_are_refused():
     with pytest.raises(DataError, match="several"):
         TaskLabels("several", "multiple", 3, np.zeros(4, dtype=np.int64), value_N=np.zeros((4, 2)))
+
+
+def test_audit_figures_are_of_what_is_known():
+    row_A, none_A = np.arange(4), np.zeros(4, dtype=np.int64)
+    several = TaskLabels(
+        "several",
+        "multiple",
+        2,
+        none_A,
+        row_A,
+        none_A,
+        value_N=np.zeros((4, 2)),
+        audit_value_A=np.array([[1, np.nan], [0, np.nan], [1, 1], [np.nan, np.nan]]),
+    )
+    found = dict(audit_figures(several, np.array([[0.9, 0.9], [0.2, 0.9], [0.9, 0.9], [0.1, 0.1]])))
+    assert (found["audit_size"], found["audit_micro_f1"], found["audit_hamming_loss"]) == (3, 1.0, 0.0)
+    numbers = np.array([1.0, 2.0, np.nan, 4.0])
+    price = TaskLabels(
+        "price", "numeric", 0, none_A, row_A, none_A, value_N=np.zeros(4), audit_value_A=numbers
+    )
+    found = dict(audit_figures(price, np.array([[1.0], [2.0], [7.0], [7.0]])))
+    assert (found["audit_size"], found["audit_mae"]) == (3, 1.0)
+    unknown = dataclasses.replace(price, audit_value_A=np.full(4, np.nan))
+    assert audit_figures(unknown, np.zeros((4, 1))) == [("audit_size", 0.0)]
