@@ -69,11 +69,13 @@ class Valued:
             assert task.value_N is not None
             free_N = np.zeros(len(task.value_N), dtype=bool)
             free_N[free_row_N] = True
-            target = torch.from_numpy(np.array(task.value_N, dtype=np.float32))
+            target = torch.from_numpy(np.array(task.value_N, dtype=np.float64))
             target[torch.from_numpy(~free_N)] = float("nan")
             scale = scale_of(target) if task.kind == "numeric" else None
             self.scales.append(scale)
-            self.target_T.append(target if scale is None else (target - scale[0]) / scale[1])
+            if scale is not None:  # before the cast: of a time in seconds float32 keeps the last two minutes
+                target = (target - scale[0]) / scale[1]
+            self.target_T.append(target.float())
             known_N = ~(target.isnan() if target.ndim == 1 else target.isnan().all(1)).numpy()
             self.streams.append(Stream(np.flatnonzero(known_N), share, seed * 1009 + 501 + place))
 

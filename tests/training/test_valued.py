@@ -114,6 +114,27 @@ def test_a_killed_run_goes_on_to_the_same_answers(tmp_path):
         np.testing.assert_array_equal(said, again.proba[name])
 
 
+def test_numbers_that_differ_by_little_beside_their_size_are_told_apart(tmp_path):
+    """Seconds since 1970: float32 knows them to two minutes, and all of these would be one number."""
+    second_N = 1_700_000_000.0 + 10.0 * np.arange(8)
+    when = TaskLabels("when", "numeric", 0, np.zeros(8, dtype=np.int64), value_N=second_N)
+    valued = Valued([when], np.arange(8), share=4, seed=0)
+    assert valued.scales[0] == (second_N.mean(), second_N.std())
+    target_N = valued.target_T[0]
+    assert target_N.dtype == torch.float32
+    np.testing.assert_allclose(target_N, (second_N - second_N.mean()) / second_N.std(), rtol=1e-6)
+
+    later = dataclasses.replace(tasks()[2], value_N=hidden(PRICE_N + 1.7e9), audit_value_A=None)
+    early = dataclasses.replace(tasks()[2], audit_value_A=None)
+    out = run(tmp_path / "late", [later], method="supervised", train={"steps": 20})
+    plain = run(tmp_path / "early", [early], method="supervised", train={"steps": 20})
+    assert out.proba["price"].dtype == np.float64
+    np.testing.assert_allclose(out.proba["price"] - 1.7e9, plain.proba["price"], atol=0.01)
+    folder = save_bundle(tmp_path / "model", out.predictor, {"price": []}, {"method": "supervised"})
+    again = load_bundle(folder).predict_proba(POINT_ND)["price"]
+    np.testing.assert_allclose(again, out.proba["price"], rtol=0, atol=0.01)
+
+
 def test_rows_that_are_not_free_teach_nothing():
     held = [task for task in tasks() if task.kind != "single"]
     valued = Valued(held, np.arange(10, 30), share=4, seed=0)

@@ -3,7 +3,7 @@
 Recipe: that of :class:`sslcore.training.recipe.Recipe`, and ``tasks``, the names of the tasks learned.
 The labels are those up to the run's ``labels_upto``, without the audit split's, which only measures;
 flagged items take no part. Into ``runs/<id>/`` go ``proba_<task id>.npy`` (float16, N×C; of numeric tasks
-``value_<task id>.npy``, float32, N), ``features.npy`` (float16, N×D), of methods that take pseudo-labels back
+``value_<task id>.npy``, float64, N), ``features.npy`` (float16, N×D), of methods that take pseudo-labels back
 ``history_<task id>.npy`` (int32, columns of :mod:`sslcore.methods.history`), the checkpoint, and the model as
 a bundle under ``model/``.
 """
@@ -225,8 +225,8 @@ def _keep(job: Job, recipe: Recipe, states: Sequence[TaskState], result: Trainin
     by_name = {state.task.name: state for state in states}
     for name, said in result.proba.items():
         task = by_name[name].task
-        if task.kind == "numeric":  # a number in its own unit: no probability, and too fine for float16
-            write_array(job.folder / f"value_{task.id}.npy", said[:, 0].astype(np.float32))
+        if task.kind == "numeric":  # a number in its own unit, such as seconds since 1970: as fine as it is
+            write_array(job.folder / f"value_{task.id}.npy", said[:, 0].astype(np.float64))
         else:
             write_array(job.folder / f"proba_{task.id}.npy", said.astype(np.float16))
     for name, event_EF in result.history.items():
