@@ -141,7 +141,7 @@ class _Run:
             balanced=config.balanced_batches,
         )
         self.method.dealt = len(self.pool.free_row_U)
-        share = max(1, config.batch // len(self.all_shapes))
+        share = self._share(config.batch)
         self.valued = Valued(valued, self.pool.free_row_U, share=share, seed=recipe.seed)
         self.no_row_U = torch.zeros(0, dtype=torch.long, device=self.device)
         self.method_views = self.method.views if len(self.pool.free_row_U) else []
@@ -495,12 +495,21 @@ class _Run:
 
     def _halve(self) -> None:
         before, sizes = self.pool.sizes, halved(self.pool.sizes)
-        self.pool.resize(sizes)
+        self.resize(sizes)
         self.slower *= sum(sizes) / sum(before)
         self._note(
             f"Memory ran out at step {self.step} with {before[0]} labelled and {before[1]} unlabelled items; "
             f"it goes on with {sizes[0]} and {sizes[1]}, and a learning rate of {self._rate(0):.2g} at most."
         )
+
+    def resize(self, sizes: tuple[int, int]) -> None:
+        """Sets how many labelled and unlabelled items a step has, those beside the method with them."""
+        self.pool.resize(sizes)
+        self.valued.resize(self._share(sizes[0]))
+
+    def _share(self, labelled: int) -> int:
+        """Items of a step for each task beside the method."""
+        return max(1, labelled // len(self.all_shapes))
 
     def _halve_warming(self, warming: Warming) -> None:
         before = warming.stream.size

@@ -105,7 +105,7 @@ def load(run: _Run) -> None:
     run.predictor.precision = run.precision
     run.slower = float(facts.get("slower", 1.0))
     labelled, unlabelled = facts.get("sizes", run.pool.sizes)
-    run.pool.resize((int(labelled), int(unlabelled)))
+    run.resize((int(labelled), int(unlabelled)))
     if facts.get("scaler"):
         run.scaler.load_state_dict(facts["scaler"])
     run.watch.read(facts.get("watch", {}))

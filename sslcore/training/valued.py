@@ -82,6 +82,11 @@ class Valued:
     def __len__(self) -> int:
         return len(self.tasks)
 
+    def resize(self, share: int) -> None:
+        """Sets how many labelled items of each task a step has."""
+        for stream in self.streams:
+            stream.size = share
+
     def batch(self, step: int, pool: Pool, dice: Dice, row_U: IntArray) -> ValuedBatch:
         """The items of a step.
 

@@ -8,9 +8,12 @@ from sslcore.methods.fixmatch import FixMatch
 from sslcore.methods.supervised import Supervised
 from sslcore.models.feature_mlp import FeatureMLP
 from sslcore.training.checkpoint import read_checkpoint
+from sslcore.training.data import TrainingData
 from sslcore.training.memory import halved, out_of_memory
 from sslcore.training.run import CHECKPOINT, train
+from sslcore.training.valued import Valued
 from tests.training.test_run import KilledError, Killer
+from tests.training.test_valued import POINT_ND, tasks
 from tests.training.toys import Remember, blobs, recipe
 
 CPU = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: 9 bytes"
@@ -63,6 +66,31 @@ def test_a_resumed_run_keeps_the_smaller_batch(monkeypatch, tmp_path):
     again, facts = read_checkpoint(tmp_path / "killed" / CHECKPOINT)
     assert facts["sizes"] == [4, 16]
     assert "Memory ran out" in " ".join(out.metrics["notes"])
+    assert [name for name in whole if not torch.equal(whole[name], again[name])] == []
+
+
+def test_tasks_beside_the_method_are_halved_and_resumed_with_the_others(monkeypatch, tmp_path):
+    sizes = []
+    honest = Valued.losses
+
+    def losses(self, network, batch, **more):
+        sizes.append((len(batch.view_B), len(batch.weak_U)))
+        return honest(self, network, batch, **more)
+
+    monkeypatch.setattr(Valued, "losses", losses)
+    small_memory(monkeypatch, 20, RuntimeError(CPU))
+    held = [task for task in tasks() if task.kind != "multiple"]  # one of classes, one of numbers
+    data = TrainingData("text", held, feature_ND=POINT_ND)
+    settings = recipe(batch=32, steps=4, evaluate_every_s=0.0, checkpoint_every_s=0.0, labels_first=0)
+    train(settings, data, Remember(), folder=tmp_path / "whole")
+    assert sizes[-1] == (2, 16)  # 32 and 128 halved three times, and of the 4 labelled ones a half
+    with pytest.raises(KilledError):
+        train(settings, data, Killer(at=3), folder=tmp_path / "killed")
+    monkeypatch.undo()
+    monkeypatch.setattr(Valued, "losses", losses)
+    train(settings, data, Remember(), folder=tmp_path / "killed", resume=True)
+    assert sizes[-1] == (2, 16)
+    whole, again = (read_checkpoint(tmp_path / name / CHECKPOINT)[0] for name in ("whole", "killed"))
     assert [name for name in whole if not torch.equal(whole[name], again[name])] == []
 
 
