@@ -155,7 +155,7 @@ def multiple_report(
         ),
         "subset_accuracy": proportion_interval(int((whole_A & (wrong_A == 0)).sum()), int(whole_A.sum())),
         "mean_average_precision": _mean_average_precision(
-            *(table_AC[:, present_C] for table_AC in (answer_AC, proba_AC, known_AC)), weight_RA, half_R2
+            answer_AC[:, present_C], proba_AC[:, present_C], known_AC[:, present_C], weight_RA, half_R2
         ),
         # half an item with no class wrong, and half of one with one wrong
         "hamming_loss": _share_range(wrong_A, weight_RA, half_R2, most=1 / len(class_names)),
