@@ -34,7 +34,10 @@ class TaskLabels:
         classes: How many classes there are; 0 for a number.
         label_N: Class indices, ``-1`` where there is none or where it must not be trained on. Of the kinds
             that have no single class: 0 where there is an answer, else ``-1``.
-        audit_row_A: Rows of the audit split; never trained on in any way.
+        audit_row_A: Rows of the audit split. No step is made of them, and their labels only measure: figures,
+            and by these whether a run collapsed and which weights it goes back to. Without their labels they
+            belong to the set like all items: what is read off it before the first step (means, lengths, word
+            statistics) and a teacher's graph include them.
         audit_label_A: Their labels.
         value_N: Of several choices 1 or 0 a class (``NC``, NaN where nobody said), of numbers the number
             (``N``, NaN likewise).
@@ -89,8 +92,8 @@ class TaskLabels:
             return np.asarray(self.label_N) >= 0
         if self.value_N is None:
             return np.zeros(len(self.label_N), dtype=bool)
-        known = ~np.isnan(self.value_N)
-        return known.any(axis=1) if known.ndim == 2 else known
+        known = np.asarray(~np.isnan(self.value_N))
+        return np.asarray(known.any(axis=1)) if known.ndim == 2 else known
 
     @property
     def shape(self) -> TaskShape:
