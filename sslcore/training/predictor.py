@@ -43,7 +43,7 @@ class Predictor:
         self._views = preprocess.views(self.device)
 
     def predict_proba(self, items: IntArray | FloatArray | Sequence[str]) -> dict[str, FloatArray]:
-        """Probabilities ``NC`` (float32) of each task for raw items; of numeric tasks numbers ``N1`` (float64).
+        """Probabilities ``NC`` (float32) of each task for raw items; of numeric ones float64 ``N1``.
 
         Args:
             items: uint8 images (N x H x W, N x X x H x W or N x H x W x X, of any size), texts, or features:
@@ -75,7 +75,7 @@ class Predictor:
         return joined, np.concatenate(features) if features else np.zeros((0, width), dtype=np.float16)
 
     def answer(self, task: str, logits_BC: Tensor) -> Tensor:
-        """What a head's outputs say: one class, each class by itself, or a number (float64) in its own unit."""
+        """What a head's outputs say: one class, each class by itself, or a float64 number in its own unit."""
         place = self.tasks.index(task)
         made_by = self.network.made_by
         kind = made_by["kinds"][place] if "kinds" in made_by else "single"
