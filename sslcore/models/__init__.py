@@ -69,10 +69,10 @@ class InputSpec:
     """What a network is fed.
 
     Args:
-        kind: "image", "text" or "feature".
+        kind: "image", "text" (rows of words), "tokens" (rows of word pieces) or "feature".
         channels: Channels of an image.
-        size: Side of an image in pixels, or words of a text.
-        dim: Length of a feature vector, or buckets of the word hash.
+        size: Side of an image in pixels, or words or word pieces of a text.
+        dim: Length of a feature vector, buckets of the word hash, or pieces of the vocabulary.
         pretrained: Whether a pretrained network is to come with its weights; not so where trained ones are
             about to be put into it.
     """

@@ -350,7 +350,7 @@ def probe(spec: InputSpec) -> Tensor:
     """Two plain items of a kind of input, to read shapes from."""
     if spec.kind == "image":
         return torch.zeros(2, spec.channels, spec.size, spec.size)
-    if spec.kind == "text":
+    if spec.kind in ("text", "tokens"):
         return torch.ones(2, max(spec.size, 1), dtype=torch.int64)
     return torch.zeros(2, spec.dim)
 

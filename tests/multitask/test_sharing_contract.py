@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from sslcore.models import InputSpec, TaskShape
+from sslcore.models import BACKBONES, InputSpec, TaskShape
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.trunks import probe
 from tests.multitask import bench
@@ -16,19 +16,36 @@ KINDS = {
     "feature_mlp": InputSpec("feature", dim=6),
     "text_embedding": InputSpec("text", size=5, dim=30),
 }
+EVERY = KINDS | {
+    "wrn_16_2": InputSpec("image", channels=1, size=8),
+    "wrn_28_2": InputSpec("image", channels=1, size=8),
+    "efficientnet_lite0": InputSpec("image", channels=3, size=32),
+    "minilm": InputSpec("tokens", size=5, dim=30),
+}
 THREE = [*bench.TASKS, TaskShape("price", 0, kind="numeric")]
 
 
 def items(spec, count=4):
     rng = torch.Generator().manual_seed(1)
-    if spec.kind == "text":
+    if spec.kind in ("text", "tokens"):
         return torch.randint(1, spec.dim, (count, spec.size), generator=rng)
     return torch.randn(count, *probe(spec).shape[1:], generator=rng)
 
 
 def built(name, backbone, tasks=bench.TASKS, **settings):
     share = bench.sharing(name, **settings)
-    return share, bench.network(tasks, backbone=backbone, spec=KINDS[backbone], share=share)
+    return share, bench.network(tasks, backbone=backbone, spec=EVERY[backbone], share=share)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES.names())
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_can_be_shared(name, backbone):
+    _, net = built(name, backbone)
+    net.eval()
+    with torch.no_grad():
+        logits_T = net(items(net.backbone.spec, 2))
+    assert [tuple(logits.shape) for logits in logits_T] == [(2, 2), (2, 4)]
+    assert all(torch.isfinite(logits).all() for logits in logits_T)
 
 
 @pytest.mark.parametrize("backbone", KINDS)
