@@ -64,6 +64,19 @@ def running_statistics(network: nn.Module) -> Iterator[None]:
             norm.training = True
 
 
+def stand_still(network: nn.Module) -> None:
+    """Puts batch norms in evaluation mode, whatever the mode of the rest.
+
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).train()
+    >>> stand_still(network)
+    >>> [part.training for part in network]
+    [True, False]
+    """
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
+
+
 def group_normalised(network: nn.Module, groups: int = 8) -> nn.Module:
     """The network with every batch norm of its images replaced by a group norm, in place.
 

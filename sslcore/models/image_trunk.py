@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from sslcore.errors import RecipeError
 from sslcore.models import InputSpec
+from sslcore.models.batch_norm import stand_still
 from sslcore.models.network import Backbone
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
@@ -73,9 +73,7 @@ class ImageTrunk(Backbone):
         """Training mode; the batch norms of a pretrained network stay in evaluation mode."""
         super().train(mode)
         if mode and self.pretrained:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
+            stand_still(self)
         return self
 
 

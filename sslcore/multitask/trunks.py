@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sslcore.models import InputSpec
+from sslcore.models.batch_norm import stand_still
 from sslcore.models.network import Backbone
 
 Make = Callable[[], Backbone]
@@ -46,6 +47,13 @@ class Trunk(Backbone):
     def rising(self) -> float:  # type: ignore[override]
         """How long the first backbone's rate rises."""
         return self.first.rising
+
+    def train(self, mode: bool = True) -> Trunk:
+        """Training mode; batch norms of copies of a pretrained backbone stay put as its own do."""
+        super().train(mode)
+        if mode and self.pretrained:
+            stand_still(self)
+        return self
 
     def embed(self, view_B: Tensor) -> Tensor:
         """What the first backbone makes of a view."""
@@ -358,15 +366,15 @@ def probe(spec: InputSpec) -> Tensor:
 @torch.no_grad()
 def stage_shapes(parts: Sequence[nn.Module], first: Backbone) -> list[torch.Size]:
     """The shape of what each part gives for two items."""
-    modes = [(module, module.training) for module in [first, *parts]]
+    modes = [(module, module.training) for part in [first, *parts] for module in part.modules()]
     for module, _ in modes:
-        module.eval()
+        module.training = False
     shapes, held = [], first.embed(probe(first.spec))
     for part in parts:
         held = part(held)
         shapes.append(held.shape)
     for module, training in modes:
-        module.train(training)
+        module.training = training
     return shapes
 
 

@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sslcore.models import BACKBONES, InputSpec, TaskShape
 from sslcore.multitask import SHARINGS
-from sslcore.multitask.trunks import probe
+from sslcore.multitask.trunks import probe, stage_shapes
 from tests.multitask import bench
 
 NAMES = SHARINGS.names()
@@ -126,6 +127,26 @@ def test_one_task_is_no_nonsense(name):
     (logits_BC,) = net(items(net.backbone.spec))
     assert logits_BC.shape == (4, 3)
     assert share.penalty(net.backbone) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_norms_of_a_pretrained_network_stay_put_in_its_copies_and_others_learn(name):
+    for backbone, still in (("efficientnet_lite0", True), ("small_cnn", False)):
+        _, net = built(name, backbone)
+        for mode in (True, False, True):
+            net.train(mode)
+        norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
+        assert norms
+        assert all(norm.training != still for norm in norms)
+
+
+def test_reading_shapes_leaves_every_mode_as_it_was():
+    _, net = built("hard", "efficientnet_lite0")
+    first = net.train().backbone
+    before = [module.training for module in first.modules()]
+    assert len(set(before)) == 2
+    stage_shapes(first.parts(), first)
+    assert [module.training for module in first.modules()] == before
 
 
 def test_pretrained_networks_fall_in_rate_by_floors():
