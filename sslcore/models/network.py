@@ -48,6 +48,8 @@ class Backbone(nn.Module):
     def begin(self, prepared_N: IntArray | FloatArray, *, seed: int) -> None:
         """What a run has the network learn of its set before the first step; nothing, for most.
 
+        It goes into what stands before the parts, or into buffers of the parts, where copies find it.
+
         Args:
             prepared_N: The prepared items, one a row.
             seed: Of whatever is drawn.

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sslcore.models import InputSpec
 from sslcore.models.batch_norm import stand_still
 from sslcore.models.network import Backbone
+from sslcore.shapes import FloatArray, IntArray
 
 Make = Callable[[], Backbone]
 
@@ -47,6 +48,17 @@ class Trunk(Backbone):
     def rising(self) -> float:  # type: ignore[override]
         """How long the first backbone's rate rises."""
         return self.first.rising
+
+    def begin(self, prepared_N: IntArray | FloatArray, *, seed: int) -> None:
+        """The first backbone's; copies of its parts take over what their own parts hold then."""
+        self.first.begin(prepared_N, seed=seed)
+        for part, copied in self.copies():
+            for mine, theirs in zip(part.buffers(), copied.buffers(), strict=True):
+                theirs.copy_(mine)
+
+    def copies(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Parts of the first backbone, each beside one that stands in the same place; none, for most."""
+        return []
 
     def train(self, mode: bool = True) -> Trunk:
         """Training mode; batch norms of copies of a pretrained backbone stay put as its own do."""
@@ -103,6 +115,11 @@ class Towers(Trunk):
             _TowerFloor(floor, stitch, last=place == len(floors) - 1)
             for place, (floor, stitch) in enumerate(zip(floors, stitches, strict=True))
         ]
+
+    def copies(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The parts of the first tower, each beside that of every other."""
+        first, *others = self.columns()
+        return [pair for other in others for pair in zip(first, other, strict=True)]
 
     def tied_weights(self) -> list[list[Tensor]]:
         """Trained weights that stand at the same place in each tower, place by place."""
@@ -285,18 +302,28 @@ class Experts(Trunk):
             streams = self.groups[:-1] if last else self.groups
             self.gates.append(nn.ModuleList([nn.Linear(width, len(group)) for group in streams]))
 
+    def experts(self) -> list[list[list[nn.Module]]]:
+        """The experts of each level: chains of parts, that of ``first`` before the others, where it has one."""
+        column, start, found = self.first.parts(), self.stem, []
+        for size, level in zip(self.sizes, self.levels, strict=True):
+            own = [column[start : start + size]] if size else []
+            found.append([*own, *(_listed(chain) for chain in _listed(level))])
+            start += size
+        return found
+
+    def copies(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The parts of the experts of ``first``, each beside those of the others."""
+        cut = [level for size, level in zip(self.sizes, self.experts(), strict=True) if size]
+        return [pair for first, *others in cut for other in others for pair in zip(first, other, strict=True)]
+
     def parts(self) -> list[nn.Module]:
         """The stem's parts, and the levels."""
-        column = self.first.parts()
-        floors: list[nn.Module] = list(column[: self.stem])
-        start = self.stem
-        for place, (size, level, gates) in enumerate(zip(self.sizes, self.levels, self.gates, strict=True)):
-            chains = [_listed(chain) for chain in _listed(level)]
-            if size:
-                chains = [column[start : start + size], *chains]
-            floors.append(_ExpertFloor(chains, gates, self.groups, last=place == len(self.sizes) - 1))
-            start += size
-        return floors
+        levels = list(zip(self.experts(), self.gates, strict=True))
+        mixed = [
+            _ExpertFloor(chains, gates, self.groups, last=place == len(levels) - 1)
+            for place, (chains, gates) in enumerate(levels)
+        ]
+        return [*self.first.parts()[: self.stem], *mixed]
 
 
 class _ExpertFloor(nn.Module):

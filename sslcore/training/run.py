@@ -25,7 +25,7 @@ from sslcore.errors import TrainingError
 from sslcore.files import make_folder
 from sslcore.methods import METHODS
 from sslcore.methods.base import Batch, Diagnostics, Method, Moment
-from sslcore.models.network import Backbone, Network, build_network
+from sslcore.models.network import Network, build_network
 from sslcore.multitask.base import Balancing, Sharing
 from sslcore.pretraining import WARM_STARTS
 from sslcore.pretraining.base import WarmStart
@@ -198,9 +198,7 @@ class _Run:
         if self.preprocess.kind == "image":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network = network.to(self.device).train()
-        for backbone in network.backbone.modules():
-            if isinstance(backbone, Backbone):
-                backbone.begin(self.pool.prepared, seed=self.recipe.seed)
+        network.backbone.begin(self.pool.prepared, seed=self.recipe.seed)
         return network
 
     def _warming(self) -> Warming | None:

@@ -7,6 +7,8 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sslcore.models import BACKBONES, InputSpec, TaskShape
+from sslcore.models.minilm import Pooling
+from sslcore.models.text_embedding import TextEmbedding
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.trunks import probe, stage_shapes
 from tests.multitask import bench
@@ -138,6 +140,27 @@ def test_norms_of_a_pretrained_network_stay_put_in_its_copies_and_others_learn(n
         norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
         assert norms
         assert all(norm.training != still for norm in norms)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_copies_begin_as_the_first_does(name):
+    _, net = built(name, "minilm")
+    net.backbone.begin(items(net.backbone.spec, 40).numpy(), seed=0)
+    first, *others = [module for module in net.modules() if isinstance(module, Pooling)]
+    assert first.mean_D.any()
+    assert bool(others) == (name in ("soft", "cross_stitch", "mmoe", "ple"))
+    for other in others:
+        assert torch.equal(other.mean_D, first.mean_D)
+        assert torch.equal(other.spread, first.spread)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_word_vectors_of_the_set_are_taken_up(name):
+    _, net = built(name, "text_embedding")
+    words = next(module for module in net.modules() if isinstance(module, TextEmbedding)).words
+    before = words.weight.detach().clone()
+    net.backbone.begin(items(net.backbone.spec, 40).numpy(), seed=0)
+    assert not torch.equal(words.weight, before)
 
 
 def test_reading_shapes_leaves_every_mode_as_it_was():
