@@ -72,6 +72,10 @@ class Backbone(nn.Module):
         """Those of :meth:`parts` that every task reads: all, where tasks do not stop at different depths."""
         return self.parts()
 
+    def new_weights(self) -> list[nn.Parameter]:
+        """Weights that know nothing whatever the backbone knows, as the heads do: what a sharing brings."""
+        return []
+
     def forward(self, view_B: Tensor) -> Tensor:
         """Features ``BD`` of a batch of views."""
         return self.encode(self.embed(view_B))

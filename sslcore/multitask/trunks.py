@@ -121,6 +121,10 @@ class Towers(Trunk):
         first, *others = self.columns()
         return [pair for other in others for pair in zip(first, other, strict=True)]
 
+    def new_weights(self) -> list[nn.Parameter]:
+        """The stitches."""
+        return list(self.stitches)
+
     def tied_weights(self) -> list[list[Tensor]]:
         """Trained weights that stand at the same place in each tower, place by place."""
         towers = [[weight for part in parts for weight in part.parameters()] for parts in self.columns()]
@@ -221,6 +225,10 @@ class Attention(Trunk):
             ]
         )
 
+    def new_weights(self) -> list[nn.Parameter]:
+        """Those of the masks."""
+        return list(self.masks.parameters())
+
     def parts(self) -> list[nn.Module]:
         """One floor for each part of the backbone, with its masks."""
         column = self.first.parts()
@@ -315,6 +323,10 @@ class Experts(Trunk):
         """The parts of the experts of ``first``, each beside those of the others."""
         cut = [level for size, level in zip(self.sizes, self.experts(), strict=True) if size]
         return [pair for first, *others in cut for other in others for pair in zip(first, other, strict=True)]
+
+    def new_weights(self) -> list[nn.Parameter]:
+        """Those of the gates."""
+        return list(self.gates.parameters())
 
     def parts(self) -> list[nn.Module]:
         """The stem's parts, and the levels."""

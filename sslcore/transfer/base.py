@@ -16,7 +16,7 @@ from sslcore.shapes import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from sslcore.augment.dice import Dice
     from sslcore.methods.base import Moment
@@ -91,7 +91,11 @@ class Transfer:
         Returns:
             Groups with ``params``, ``weight_decay`` and ``scale``, the factor on the schedule's rate.
         """
-        return split_decay([weight for weight in network.parameters() if weight.requires_grad], decay)
+        heads = [weight for weight in network.heads.parameters() if weight.requires_grad]
+        return [
+            *split_decay([*known_weights(network), *heads], decay),
+            *split_decay(network.backbone.new_weights(), 0.0),
+        ]
 
     def at(self, network: Network, done: float) -> None:
         """Asked before each step; ``done`` is the share of the run that is over."""
@@ -135,6 +139,16 @@ def need_knowledge(ground: Ground, mode: str, *, features_will_do: bool = False)
         f"{mode} keeps what the network already knows, and this one ({ground.backbone}) starts from random "
         f"weights. Choose {other} or transfer 'finetune'."
     )
+
+
+def known_weights(network: Network) -> list[nn.Parameter]:
+    """The backbone's weights that are open, but for those that a sharing brought.
+
+    Modes close, hold or slow these. What a sharing brought learns with the heads from the first step, and
+    nothing pulls it to zero or to its start: neither means anything there.
+    """
+    new = {id(weight) for weight in network.backbone.new_weights()}
+    return [w for w in network.backbone.parameters() if w.requires_grad and id(w) not in new]
 
 
 def split_decay(weights: list[Any], decay: float, scale: float = 1.0) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from sslcore.config import param
 from sslcore.models.ground import Ground
 from sslcore.shapes import BoolArray, IntArray
 from sslcore.transfer import TRANSFERS
-from sslcore.transfer.base import Source
+from sslcore.transfer.base import Source, known_weights
 from sslcore.transfer.finetune import Finetune, FinetuneConfig
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Contrastive(Finetune):
 
         device = next(network.parameters()).device
         self._dice = Dice(self._source.seed + SEED, device)
-        self._movable = [weight for weight in network.backbone.parameters() if weight.requires_grad]
+        self._movable = known_weights(network)
         self._open: bool | None = None
 
     def at(self, network: Network, done: float) -> None:

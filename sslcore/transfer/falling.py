@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sslcore.transfer.base import split_decay
+from sslcore.transfer.base import known_weights, split_decay
 
 if TYPE_CHECKING:
     from sslcore.models.network import Network
 
 
 def falling_rates(network: Network, decay: float, *, fall: float, scale: float = 1.0) -> list[dict[str, Any]]:
-    """Optimiser groups: heads at the full rate, the k-th part from the output at ``scale * fall^k`` of it.
+    """Optimiser groups: heads, and what a sharing brought, at the full rate; the k-th part from the output at
+    ``scale * fall^k`` of it.
 
     Args:
         network: Only its weights that are open are taken.
@@ -26,12 +27,12 @@ def falling_rates(network: Network, decay: float, *, fall: float, scale: float =
     >>> sorted({group["scale"] for group in groups}, reverse=True)  # the mean over positions has no weights
     [1.0, 0.25, 0.125, 0.0625]
     """
-    found, seen = split_decay(list(network.heads.parameters()), decay), set[int]()
+    found = split_decay(list(network.heads.parameters()), decay)
+    found += split_decay(network.backbone.new_weights(), 0.0)
+    left = {id(weight): weight for weight in known_weights(network)}
     parts = network.backbone.parts()
     for depth, part in enumerate(reversed(parts)):
-        fresh = [w for w in part.parameters() if w.requires_grad and id(w) not in seen]
-        seen |= {id(weight) for weight in fresh}
+        fresh = [weight for weight in part.parameters() if left.pop(id(weight), None) is not None]
         found += split_decay(fresh, decay, scale * fall**depth)
-    rest = [w for w in network.backbone.parameters() if w.requires_grad and id(w) not in seen]
-    found += split_decay(rest, decay, scale * fall ** len(parts))
+    found += split_decay(list(left.values()), decay, scale * fall ** len(parts))
     return [group for group in found if group["params"]]

@@ -1,4 +1,4 @@
-"""Frozen backbone: only the heads learn.
+"""Frozen backbone: only the heads learn, and what a sharing brings (stitches, masks, gates).
 
 The oldest transfer there is, and with few labels a hard one to beat (Kornblith et al. 2019,
 arXiv:1805.08974, compare it with fine-tuning on twelve sets). The backbone stays in evaluation mode: its
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sslcore.models.ground import Ground
 from sslcore.transfer import TRANSFERS
-from sslcore.transfer.base import Transfer, need_knowledge
+from sslcore.transfer.base import Transfer, known_weights, need_knowledge
 
 if TYPE_CHECKING:
     from sslcore.models.network import Network
@@ -33,4 +33,6 @@ class Frozen(Transfer):
 
     def prepare(self, network: Network) -> None:
         """Freezes the backbone."""
-        network.backbone.requires_grad_(False).eval()
+        for weight in known_weights(network):
+            weight.requires_grad_(False)
+        network.backbone.eval()

@@ -1,7 +1,8 @@
 """L2-SP: weight decay towards where the backbone started (Li et al. 2018, arXiv:1802.01483).
 
 ``alpha/2 |w - w_start|^2 + beta/2 |heads|^2`` in place of weight decay, which pulls to zero and so away from
-what the network knows. Everything is trained, each part at the full rate: the pull does the holding.
+what the network knows. Everything is trained, each part at the full rate: the pull does the holding. What a
+sharing brings starts at random and is not pulled.
 
 When: full fine-tuning of a pretrained or warm-started backbone that forgets too much.
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sslcore.config import Config, param
 from sslcore.models.ground import Ground
 from sslcore.transfer import TRANSFERS
-from sslcore.transfer.base import Transfer, need_knowledge, split_decay
+from sslcore.transfer.base import Transfer, known_weights, need_knowledge, split_decay
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,10 +48,11 @@ class L2SP(Transfer):
 
     def prepare(self, network: Network) -> None:
         """Remembers the start."""
+        held = {id(weight) for weight in known_weights(network)}
         self.state = {
             f"start.{name}": weight.detach().clone()
             for name, weight in network.backbone.named_parameters()
-            if weight.requires_grad
+            if id(weight) in held
         }
 
     def groups(self, network: Network, rate: float, decay: float) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 Random heads send random gradients into a good backbone and distort it before they are of use. So the heads
 learn alone for the first share of the run, and only then the rest is opened, at a lower rate: the backbone
-then starts from gradients that mean something. While it is closed its batch norms stay as they came. What
-differs: one cosine over both stages instead of two schedules.
+then starts from gradients that mean something. While it is closed its batch norms stay as they came. What a
+sharing brings learns with the heads. What differs: one cosine over both stages instead of two schedules.
 
 When: a pretrained backbone and ten labels a class or more; steadier than fine-tuning at once.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sslcore.config import Config, param
 from sslcore.models.ground import Ground
 from sslcore.transfer import TRANSFERS
-from sslcore.transfer.base import Transfer, need_knowledge
+from sslcore.transfer.base import Transfer, known_weights, need_knowledge
 from sslcore.transfer.falling import falling_rates
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LinearProbe(Transfer):
 
     def prepare(self, network: Network) -> None:
         """Remembers what may learn later."""
-        self._later = [weight for weight in network.backbone.parameters() if weight.requires_grad]
+        self._later = known_weights(network)
         self._open: bool | None = None
 
     def groups(self, network: Network, rate: float, decay: float) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 ``W x + (alpha / rank) B A x``, B zero at the start, so training begins at the pretrained network. Steps
 stand beside every linear layer and every 1x1 convolution without groups of the backbone (attention and
-perceptron of a transformer, the mixing convolutions of a mobile network), by the peft library; heads learn in
-full. At the end the steps are added to the weights, so the model is a plain network of the same size.
+perceptron of a transformer, the mixing convolutions of a mobile network), by the peft library; heads, and
+what a sharing brings, learn in full. At the end the steps are added to the weights, so the model is a plain network of the same size.
 
 When: a pretrained transformer or mobile network, few labels, and fine-tuning that overfits.
 """
@@ -21,7 +21,7 @@ from sslcore.transfer.base import Transfer, need_knowledge
 if TYPE_CHECKING:
     from torch import nn
 
-    from sslcore.models.network import Network
+    from sslcore.models.network import Backbone, Network
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ class LoRA(Transfer):
             lora_dropout=self.config.dropout,
             target_modules=names,
         )
-        inject_adapter_in_model(settings, backbone)
+        inject_adapter_in_model(settings, backbone)  # which closes all weights but the steps
+        for weight in backbone.new_weights():
+            weight.requires_grad_(True)
 
     def finish(self, network: Network) -> None:
         """Adds the steps to the weights and takes the wrappers away."""
@@ -84,20 +86,25 @@ class LoRA(Transfer):
             setattr(backbone.get_submodule(parent), child, module.get_base_layer())
 
 
-def targets(backbone: nn.Module, parts: int = 0) -> list[str]:
+def targets(backbone: Backbone, parts: int = 0) -> list[str]:
     """Names of the layers that can take steps.
 
     Args:
-        backbone: A :class:`~sslcore.models.network.Backbone`.
+        backbone: Whose layers; those that a sharing brought learn in full and take none.
         parts: Only those in so many parts from the output; 0: all.
 
     >>> from sslcore.models import BACKBONES, InputSpec
     >>> targets(BACKBONES["feature_mlp"].value(InputSpec("feature", dim=4)))
     ['into', 'out']
     """
-    chosen = backbone.parts()[-parts:] if parts else [backbone]  # type: ignore[operator]
+    chosen = backbone.parts()[-parts:] if parts else [backbone]
     inside = {id(module) for part in chosen for module in part.modules()}
-    return [name for name, module in backbone.named_modules() if id(module) in inside and takes_steps(module)]
+    new = {id(weight) for weight in backbone.new_weights()}
+    return [
+        name
+        for name, module in backbone.named_modules()
+        if id(module) in inside and takes_steps(module) and id(module.weight) not in new
+    ]
 
 
 def takes_steps(module: nn.Module) -> bool:
