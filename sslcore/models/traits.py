@@ -39,6 +39,11 @@ class Traits:
         return "text" if self.reads == "tokens" else self.reads
 
     @property
+    def pretrained(self) -> bool:
+        """Whether all its weights come learned; the word vectors of a set stand before random ones."""
+        return self.knows and self.reads != "text"
+
+    @property
     def missing(self) -> bool:
         """Whether the package with its weights is not installed."""
         return bool(self.package) and find_spec(self.package) is None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sslcore.config import Config
 from sslcore.models import TaskShape
 from sslcore.models.ground import Ground
+from sslcore.models.traits import Traits
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,12 @@ class Sharing(ABC):
     def obstacle(cls, config: Any, ground: Ground) -> str:
         """Why the tasks cannot share the network so, in plain words; "" where they can. Asks no torch."""
         return ""
+
+    @classmethod
+    def only_copies(cls, traits: Traits) -> bool:
+        """Whether all that it adds are copies of the network that begin alike, and mixtures of what they say:
+        as long as nothing moves them, each task reads what it would under hard sharing. Asks no torch."""
+        return False
 
     def __init__(self, config: Config) -> None:
         self.config: Any = config

@@ -311,7 +311,7 @@ class Experts(Trunk):
             self.gates.append(nn.ModuleList([nn.Linear(width, len(group)) for group in streams]))
 
     def experts(self) -> list[list[list[nn.Module]]]:
-        """The experts of each level: chains of parts, that of ``first`` before the others, where it has one."""
+        """The experts of each level, chains of parts: first that of ``first``, where it has one."""
         column, start, found = self.first.parts(), self.stem, []
         for size, level in zip(self.sizes, self.levels, strict=True):
             own = [column[start : start + size]] if size else []

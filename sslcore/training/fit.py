@@ -30,7 +30,7 @@ def obstacle(recipe: Recipe, ground: Ground) -> str:
     """
     if not ground.tasks:
         return ""  # there is nothing to learn, which the run says better
-    found = _network(ground) or _alone(recipe, ground)
+    found = _network(ground) or _alone(recipe, ground) or _in_vain(recipe, ground)
     for choice, registry in CHOICES.items():
         if found:
             return found
@@ -83,3 +83,15 @@ def _alone(recipe: Recipe, ground: Ground) -> str:
                 "task."
             )
     return ""
+
+
+def _in_vain(recipe: Recipe, ground: Ground) -> str:
+    """Whether copies of one network are kept for the tasks, and nothing lets them part."""
+    sharing = CHOICES["sharing"][recipe.sharing].value
+    if recipe.transfer != "frozen" or ground.warm or not sharing.only_copies(ground.traits):
+        return ""
+    return (
+        f"The sharing {recipe.sharing!r} gives the tasks copies of {ground.backbone} that begin alike, and "
+        "with a frozen backbone they could never part: that is hard sharing at several times the cost. "
+        "Choose the sharing 'hard', or a transfer that moves the copies, such as 'finetune'."
+    )

@@ -3,7 +3,8 @@
 ``W x + (alpha / rank) B A x``, B zero at the start, so training begins at the pretrained network. Steps
 stand beside every linear layer and every 1x1 convolution without groups of the backbone (attention and
 perceptron of a transformer, the mixing convolutions of a mobile network), by the peft library; heads, and
-what a sharing brings, learn in full. At the end the steps are added to the weights, so the model is a plain network of the same size.
+what a sharing brings, learn in full. At the end the steps are added to the weights, so the model is a plain
+network of the same size.
 
 When: a pretrained transformer or mobile network, few labels, and fine-tuning that overfits.
 """

@@ -57,7 +57,7 @@ def test_what_is_declared_of_a_backbone_is_what_it_is(name):
     declared = TRAITS[name]
     backbone = BACKBONES[name].value(InputSpec(declared.reads, channels=3, size=32, dim=20, pretrained=False))
     assert traits_of(backbone) == dataclasses.replace(declared, package="")
-    assert bool(declared.package) == backbone.pretrained
+    assert bool(declared.package) == declared.pretrained == backbone.pretrained
     assert not declared.missing
 
 

@@ -7,8 +7,9 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sslcore.models import BACKBONES, InputSpec, TaskShape
-from sslcore.models.minilm import Pooling
+from sslcore.models.minilm import PIECES, Pooling
 from sslcore.models.text_embedding import TextEmbedding
+from sslcore.models.traits import TRAITS
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.trunks import probe, stage_shapes
 from tests.multitask import bench
@@ -161,6 +162,24 @@ def test_word_vectors_of_the_set_are_taken_up(name):
     before = words.weight.detach().clone()
     net.backbone.begin(items(net.backbone.spec, 40).numpy(), seed=0)
     assert not torch.equal(words.weight, before)
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    ["efficientnet_lite0", "text_embedding", "small_cnn", pytest.param("minilm", marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize("name", ["soft", "cross_stitch", "mtan", "mmoe", "ple"])
+def test_it_says_where_it_is_hard_sharing_until_copies_move(name, backbone):
+    spec = EVERY[backbone] if backbone != "minilm" else InputSpec("tokens", size=5, dim=PIECES)
+    net = bench.network(backbone=backbone, spec=spec, share=bench.sharing(name)).eval()
+    view_B = items(spec)
+    with torch.no_grad():
+        for weight in net.backbone.new_weights():  # whatever they learn
+            weight *= torch.rand_like(weight)
+        hard_BD = net.backbone.first(view_B)
+        feature_BD = net.features(view_B)
+        alike = [torch.allclose(feature_BD[:, part], hard_BD, atol=1e-4, rtol=1e-3) for part in net.slices]
+    assert all(alike) == SHARINGS[name].value.only_copies(TRAITS[backbone])
 
 
 def test_reading_shapes_leaves_every_mode_as_it_was():

@@ -127,6 +127,25 @@ def test_every_sharing_with_every_transfer_and_balancing(backbone):
         assert holds(wish(backbone, balancing=balancing, transfer=transfer, **warm), data)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "sharings"),
+    [("minilm", ["soft", "mmoe", "ple"]), ("text_embedding", ["soft"]), ("feature_mlp", ["soft"])],
+)
+def test_copies_that_could_never_part_are_refused(backbone, sharings):
+    tasks = (TaskShape("topic", 4), TaskShape("tone", 2))
+    ground = Ground(backbone, TRAITS[backbone], tasks, (4, 2))
+    warm = dataclasses.replace(ground, warm=True)
+    refused = []
+    for name in SHARINGS.names():
+        frozen = wish(backbone, sharing=name, transfer="frozen")
+        told = obstacle(frozen, ground)
+        refused += [name] if "could never part" in told else []
+        assert ("could never part" in told) == bool(told)
+        assert obstacle(frozen, warm) == ""
+        assert obstacle(wish(backbone, sharing=name, transfer="linear_probe"), ground) == ""
+    assert sorted(refused) == sorted(sharings)
+
+
 @pytest.mark.parametrize("backbone", ["small_cnn", "feature_mlp"])
 def test_more_tasks_than_a_network_has_parts(backbone):
     data = data_for(backbone, tasks=4)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sslcore.config import Config, param
 from sslcore.models import TaskShape
+from sslcore.models.traits import Traits
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.base import Sharing
 
@@ -39,6 +40,11 @@ class MMoEConfig(Config):
 )
 class MMoE(Sharing):
     """Gates mix the answers of shared experts."""
+
+    @classmethod
+    def only_copies(cls, traits: Traits) -> bool:
+        """Experts begin alike where they come with their weights."""
+        return traits.pretrained
 
     def trunk(self, make: Callable[[], Backbone], tasks: Sequence[TaskShape]) -> tuple[Backbone, list[slice]]:
         """A stem, the experts, a gate for each task."""

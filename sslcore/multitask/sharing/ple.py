@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sslcore.config import Config, param
 from sslcore.models import TaskShape
 from sslcore.models.ground import Ground
+from sslcore.models.traits import Traits
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.base import Sharing
 
@@ -64,6 +65,11 @@ class PLE(Sharing):
         if config.own + config.shared:
             return ""
         return "PLE needs at least one expert, own or shared. Received: none of both."
+
+    @classmethod
+    def only_copies(cls, traits: Traits) -> bool:
+        """Experts begin alike where they come with their weights."""
+        return traits.pretrained
 
     def trunk(self, make: Callable[[], Backbone], tasks: Sequence[TaskShape]) -> tuple[Backbone, list[slice]]:
         """A stem, levels of experts, gates."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from sslcore.config import Config, param
 from sslcore.models import TaskShape
+from sslcore.models.traits import Traits
 from sslcore.multitask import SHARINGS
 from sslcore.multitask.base import Sharing
 
@@ -85,6 +86,11 @@ def trace_norms(tied: Sequence[Sequence[Tensor]]) -> Tensor:
 )
 class Soft(Sharing):
     """A tower for each task, held near the others."""
+
+    @classmethod
+    def only_copies(cls, traits: Traits) -> bool:
+        """Towers begin alike, whatever the network."""
+        return True
 
     def trunk(self, make: Callable[[], Backbone], tasks: Sequence[TaskShape]) -> tuple[Backbone, list[slice]]:
         """Towers."""
