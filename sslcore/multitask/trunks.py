@@ -25,10 +25,15 @@ Make = Callable[[], Backbone]
 class Trunk(Backbone):
     """Base of the trunks: as the first backbone embeds, its floors encode.
 
+    A trunk makes its floors once, at last, and keeps them in a plain list: as modules of its own they would
+    bring every weight into its state once more.
+
     Args:
         first: The backbone whose embedding all tasks read.
         width: Length of all tasks' features side by side.
     """
+
+    _floors: list[nn.Module]
 
     def __init__(self, first: Backbone, width: int) -> None:
         super().__init__(first.spec)
@@ -73,9 +78,17 @@ class Trunk(Backbone):
 
     def encode(self, embedded_B: Tensor) -> Tensor:
         """Features ``BD`` of all tasks side by side."""
-        for part in self.parts():
-            embedded_B = part(embedded_B)
+        for floor in self._floors:
+            embedded_B = floor(embedded_B)
         return embedded_B
+
+    def floors(self) -> list[nn.Module]:
+        """One for each part of the backbone, or for several."""
+        raise NotImplementedError
+
+    def parts(self) -> list[nn.Module]:
+        """The floors."""
+        return list(self._floors)
 
 
 # -- towers ------------------------------------------------------------------------------------------------
@@ -102,12 +115,13 @@ class Towers(Trunk):
         if own is not None:
             share = torch.full((tasks, tasks), (1 - own) / max(tasks - 1, 1)).fill_diagonal_(own)
             self.stitches.extend([nn.Parameter(share.clone()) for _ in first.parts()])
+        self._floors = self.floors()
 
     def columns(self) -> list[list[nn.Module]]:
         """The parts of each tower."""
         return [self.first.parts(), *map(_listed, self.others)]
 
-    def parts(self) -> list[nn.Module]:
+    def floors(self) -> list[nn.Module]:
         """One floor for each part of the backbone."""
         floors = list(zip(*self.columns(), strict=True))
         stitches = list(self.stitches) or [None] * len(floors)
@@ -177,8 +191,9 @@ class Hierarchy(Trunk):
         sizes = widths([*first.parts(), *upper], first)
         self.widths = [sizes[place] for place in self.exits]
         self.width = sum(self.widths)
+        self._floors = self.floors()
 
-    def parts(self) -> list[nn.Module]:
+    def floors(self) -> list[nn.Module]:
         """One floor for each exit."""
         column, starts = [*self.first.parts(), *self.upper], [0, *(place + 1 for place in self.exits)]
         floors = [column[start : place + 1] for start, place in zip(starts, self.exits, strict=False)]
@@ -186,7 +201,7 @@ class Hierarchy(Trunk):
 
     def shared_parts(self) -> list[nn.Module]:
         """The floor of the first exit."""
-        return self.parts()[:1]
+        return self._floors[:1]
 
 
 class _ExitFloor(nn.Module):
@@ -224,12 +239,13 @@ class Attention(Trunk):
                 for here, before in zip(channels, [0, *channels[:-1]], strict=True)
             ]
         )
+        self._floors = self.floors()
 
     def new_weights(self) -> list[nn.Parameter]:
         """Those of the masks."""
         return list(self.masks.parameters())
 
-    def parts(self) -> list[nn.Module]:
+    def floors(self) -> list[nn.Module]:
         """One floor for each part of the backbone, with its masks."""
         column = self.first.parts()
         return [
@@ -309,6 +325,7 @@ class Experts(Trunk):
             last = place == len(inputs) - 1
             streams = self.groups[:-1] if last else self.groups
             self.gates.append(nn.ModuleList([nn.Linear(width, len(group)) for group in streams]))
+        self._floors = self.floors()
 
     def experts(self) -> list[list[list[nn.Module]]]:
         """The experts of each level, chains of parts: first that of ``first``, where it has one."""
@@ -328,7 +345,7 @@ class Experts(Trunk):
         """Those of the gates."""
         return list(self.gates.parameters())
 
-    def parts(self) -> list[nn.Module]:
+    def floors(self) -> list[nn.Module]:
         """The stem's parts, and the levels."""
         levels = list(zip(self.experts(), self.gates, strict=True))
         mixed = [

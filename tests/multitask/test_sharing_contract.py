@@ -182,6 +182,22 @@ def test_it_says_where_it_is_hard_sharing_until_copies_move(name, backbone):
     assert all(alike) == SHARINGS[name].value.only_copies(TRAITS[backbone])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_floors_are_made_once_and_a_copy_has_its_own(name):
+    _, net = built(name, "wrn_16_2")
+    named = list(net.state_dict())
+    trunk, before = net.backbone, net.backbone.parts()
+    net(items(trunk.spec))
+    twin = copy.deepcopy(net)
+    assert list(net.state_dict()) == named == list(twin.state_dict())
+    if name != "hard":  # a backbone may give slices of itself anew
+        assert all(one is other for one, other in zip(before, trunk.parts(), strict=True))
+    mine = {id(weight) for part in trunk.parts() for weight in part.parameters()}
+    theirs = {id(weight) for part in twin.backbone.parts() for weight in part.parameters()}
+    assert mine == {id(weight) for weight in trunk.parameters()}
+    assert theirs == {id(weight) for weight in twin.backbone.parameters()}
+
+
 def test_reading_shapes_leaves_every_mode_as_it_was():
     _, net = built("hard", "efficientnet_lite0")
     first = net.train().backbone
