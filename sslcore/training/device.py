@@ -50,6 +50,14 @@ def choose_precision(wish: str, device: torch.device, *, convolutions: bool) -> 
     return torch.float32
 
 
+def wait_for(device: torch.device) -> None:
+    """Until a device has done all that it was given, for whoever looks at the clock."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def _cpu_multiplies_bfloat16() -> bool:
     # not yet public in torch 2.x; a version without them is taken for a processor without the instructions
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

@@ -35,7 +35,7 @@ from sslcore.training.best import LEAST_AUDIT, Best
 from sslcore.training.collapse import SETTLED, Watch
 from sslcore.training.compiling import compile_backbone
 from sslcore.training.data import TrainingData
-from sslcore.training.device import choose_device, choose_precision
+from sslcore.training.device import choose_device, choose_precision, wait_for
 from sslcore.training.ema import AveragedNetwork
 from sslcore.training.evaluation import Evaluation, audits_the_head, probe_rows
 from sslcore.training.fit import refuse
@@ -50,7 +50,7 @@ from sslcore.training.prefetch import Ahead
 from sslcore.training.preprocess import Preprocess, plan
 from sslcore.training.recipe import Recipe
 from sslcore.training.report import Reporter, TrainingResult
-from sslcore.training.schedule import Budget, Opening, cosine, rising
+from sslcore.training.schedule import Budget, Opening, Pace, cosine, rising
 from sslcore.training.sizing import settle
 from sslcore.training.snapshot import CHECKPOINT
 from sslcore.training.step import Descent, Losses
@@ -62,6 +62,7 @@ from sslcore.transfer.base import Source, Transfer, split_decay
 CANCEL_EVERY_S = 0.2
 OVERDUE = 1.5
 LOOK_SHARE = 0.1  # of a run's time that its teacher may look at all items for, each time
+TIMED = 5  # whole steps that a run with a time budget begins with, to know what one costs
 ROWS_TOLD = 64  # rows of a batch that an error names
 
 
@@ -108,8 +109,7 @@ class _Run:
     ) -> None:
         self.recipe, self.data, self.reporter, self.folder = recipe, data, reporter, folder
         self.fleet = fleet or Fleet()
-        self.began = self.loop_began = time.monotonic()
-        self.loop_step = 0
+        self.began = time.monotonic()
         config = recipe.train_config
         self.tasks, valued = data.trainable(), data.valued()
         if not self.tasks and not valued:
@@ -166,7 +166,10 @@ class _Run:
         minutes = config.minutes * 60 * (1 - (self.warming.warm.config.share if self.warming else 0))
         given = config.steps is not None
         self.budget = Budget(total=config.steps or 1000, seconds=minutes, fixed=given, given=given)
-        self.opening = Opening(config.labels_first if self.method.labels_first and self.method_views else 0.0)
+        self.pace = Pace()
+        first = config.labels_first if self.method.labels_first and self.method_views else 0.0
+        self.opening = Opening(first, whole=0 if given else TIMED)
+        self.light = False  # whether the last step had labelled items alone
         self._prepare()
         self.evaluation = Evaluation(
             self.tasks,
@@ -281,15 +284,10 @@ class _Run:
         self.budget.lose(time.monotonic() - began, self.step)
         return [said.get(task.name) for task in self.tasks]
 
-    def _lighter(self) -> float:
-        """What a step of labelled items alone costs beside a whole one, by the items that pass through."""
-        labelled, unlabelled = self.pool.sizes
-        return labelled / (labelled + unlabelled * len(self.method_views))
-
     def _looking(self) -> float:
         """Seconds that a look at all items takes about: forward alone is a third of a step."""
         labelled, unlabelled = self.pool.sizes
-        passed = (time.monotonic() - self.loop_began) / max(self.step - self.loop_step, 1)
+        passed = self.pace.seconds / max(self.pace.steps, 1)
         return passed * len(self.data) / (3 * (labelled + 2 * unlabelled))
 
     def _key(self, task: str) -> Tensor | None:
@@ -318,7 +316,7 @@ class _Run:
 
     def go(self) -> TrainingResult:
         self.reporter.progress(self.step, self.budget.total, note=self._device_note())
-        self.began = self.loop_began = time.monotonic()  # loading is not part of the budget
+        self.began = time.monotonic()  # loading is not part of the budget
         if self.warming is not None and not self._warm_up(self.warming):
             return self._finish(cancelled=True)
         with self.batches:
@@ -337,14 +335,16 @@ class _Run:
         last_look = last_saved = last_asked = self.tally.since = time.monotonic()
         wait = config.evaluate_every_s
         cancelled = self.reporter.should_cancel()
-        self.loop_began, self.loop_step = time.monotonic(), self.step
         while not self.budget.over(self.step) and not cancelled:
             self._step_in_memory()
+            self._wait()
+            now = time.monotonic()
+            self.pace.tick(now, counts=not self.light)
             if not self.fleet.due(self.step):
                 continue
-            now = time.monotonic()
             overdue = False
             if self.fleet.first:
+                self._measure()
                 if now - last_look >= wait or self._first_look(now):
                     self._look()
                     last_look = time.monotonic()
@@ -357,9 +357,9 @@ class _Run:
                     cancelled = self.reporter.should_cancel()
                     last_asked = now
                     overdue = self._overdue()
-            told = self.fleet.agree([cancelled, overdue, self.budget.total, self.budget.fixed])
+            told = self.fleet.agree([cancelled, overdue, *self.budget.as_list()])
             cancelled, overdue = bool(told[0]), bool(told[1])
-            self.budget.total, self.budget.fixed = int(told[2]), bool(told[3])
+            self.budget.read(told[2:])
             if overdue:
                 break
         return cancelled
@@ -367,17 +367,19 @@ class _Run:
     def _warm_up(self, warming: Warming) -> bool:
         """The warm start to its end, then all that starts from the weights it gave; False where cancelled."""
         config, began = self.recipe.train_config, time.monotonic()
-        first, last_look, last_saved, last_asked = warming.step, began, began, began
+        last_look, last_saved, last_asked = began, began, began
+        pace = Pace()
         title = WARM_STARTS[self.recipe.warm_start].title
         while not warming.over():
             self._in_memory(warming.one_step, lambda: self._halve_warming(warming))
             now = time.monotonic()
+            pace.tick(now)
+            if pace.steps:
+                warming.budget.measure(warming.step, self.elapsed(), pace.rate)
             if now - last_look >= config.evaluate_every_s:
                 for name, value in warming.figures():
                     self.reporter.metric(warming.step, name, value)
                 self._show(warming.step, warming.warm.picture)
-                rate = (warming.step - first) / max(now - began, 1e-9)
-                warming.budget.measure(warming.step, self.elapsed(), rate)
                 self.reporter.progress(warming.step, warming.budget.total, note=f"Warm start: {title}.")
                 last_look = now
             if now - last_saved >= config.checkpoint_every_s:
@@ -402,18 +404,35 @@ class _Run:
         self.warming = None
         self._prepare()
 
+    def _measure(self) -> None:
+        """How many steps fit the time, by those there were: after each step, or what the run does would hang
+        on when it is looked at."""
+        if self.pace.steps:
+            alike = not self._labels_alone()
+            self.budget.measure(self.step, self.elapsed(), self.pace.rate, final=alike)
+
+    def _wait(self) -> None:
+        """For a device that lags behind, where what comes after a step costs something else."""
+        timed = self.step <= self.opening.whole or self.step == self.opening.end
+        if timed and self.opening.share and not self.budget.given:
+            wait_for(self.device)
+
+    def _labels_alone(self) -> bool:
+        """Whether the run is in its first part, which learns labelled items alone."""
+        return self.opening.end is None and not self.transfer.alone(self.budget.done(self.step))
+
     def _overdue(self) -> bool:
-        """The machine became so slow that the fixed steps would take half as long again as the user gave."""
+        """Whether the steps became so slow that the run has taken half as long again as the user gave."""
         overdue = self.recipe.train_config.steps is None and self.elapsed() > OVERDUE * self.budget.seconds
         if overdue:
-            self.notes.append(
-                f"Stopped at step {self.step} of {self.budget.total}: the machine became slower."
-            )
+            counted = self.budget.fixed
+            why = f" of {self.budget.total}: its steps became slower, and" if counted else ":"
+            self.notes.append(f"Stopped at step {self.step}{why} half as much time again as it had is over.")
         return overdue
 
     def _first_look(self, now: float) -> bool:
         """The first figures come after a second: someone is watching an empty chart."""
-        return not self.metrics and now - self.loop_began >= 1.0 and self.tally.steps >= 3
+        return not self.metrics and now - self.began >= 1.0 and self.tally.steps >= 3
 
     def _step(self) -> None:
         done = self.budget.done(self.step)
@@ -423,8 +442,10 @@ class _Run:
             group["lr"] = self._rate(done) * group["scale"]
         alone = self.transfer.alone(done)
         made = None if alone else self.batches.take(self.step)
-        if self.step == self.opening.end:  # steps cost more from here on
-            self.loop_began, self.loop_step = time.monotonic(), self.step
+        if self.opening.steps and self.step == self.opening.end:  # steps cost more from here on
+            self._wait()
+            self.pace.tick(time.monotonic(), counts=False)
+        self.light = made is not None and bool(self.method_views) and not made[0].views
         # dropout inside networks, where there is any; other items in each process, other draws
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step + 7919 * self.fleet.rank)
         if made is None:
@@ -527,12 +548,11 @@ class _Run:
     def _look(self) -> None:
         """Reads the tally, evaluates the averaged network, and tells the figures."""
         self._check_numbers()
-        now = time.monotonic()
         losses = self.tally.losses()
         if losses:
             losses.append(("learning_rate", self._rate(self.budget.done(self.step))))
-        if self.opening.end and "labels_first" not in self.metrics:
-            losses.append(("labels_first", float(self.opening.end)))
+        if self.opening.steps and "labels_first" not in self.metrics:
+            losses.append(("labels_first", float(self.opening.steps)))
         for metric, value in losses:
             self.metrics[metric] = value
             self.reporter.metric(self.step, metric, value)
@@ -546,10 +566,8 @@ class _Run:
         self.tally.clear()
         self._keep_best()
         self._show(self.step, self.method.picture)
-        rate = (self.step - self.loop_step) / max(now - self.loop_began, 1e-9)
-        first = self.opening.end is None and not self.transfer.alone(self.budget.done(self.step))
-        self.budget.measure(self.step, self.elapsed(), rate * (self._lighter() if first else 1.0))
-        self.reporter.progress(self.step, self.budget.total, note="First labelled items alone." * first)
+        note = "First labelled items alone." * self._labels_alone()
+        self.reporter.progress(self.step, self.budget.total, note=note)
 
     def _look_at_valued(self, weight_T: Tensor | None) -> None:
         """Figures of the tasks beside the method: there is no class to collapse to."""

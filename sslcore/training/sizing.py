@@ -271,7 +271,8 @@ def seconds_a_step(recipe: Recipe, data: TrainingData, *, steps: int = 2) -> flo
     run, fastest = None, math.inf
     try:
         run = _Run(plain, shown, _Quiet(), Path())
-        run.step = run.budget.total // 2  # past the start, where a transfer mode may hold weights still
+        run.budget.fixed = True  # at any number: half of it is past the start,
+        run.step = run.budget.total // 2  # where a transfer mode may hold weights still
         for step in range(steps + 1):
             began = time.perf_counter()
             run._step()

@@ -48,6 +48,8 @@ def save(run: _Run, *, done: bool = False) -> None:
         "step": run.step if warming is None else warming.step,
         "total": budget.total,
         "fixed": budget.fixed,
+        "budget": budget.as_list(),
+        "pace": [run.pace.seconds, run.pace.steps],
         "opening_end": run.opening.end,
         "seconds": run.elapsed(),
         "precision": str(run.precision).removeprefix("torch."),
@@ -98,7 +100,8 @@ def load(run: _Run) -> None:
         warming.step = int(facts["step"])
         warming.resize(int(facts.get("warm_batch") or warming.stream.size))
     budget = run.budget if warming is None else warming.budget
-    budget.total, budget.fixed = int(facts["total"]), bool(facts["fixed"])
+    budget.read(facts.get("budget") or [facts["total"], facts["fixed"], True, 0, 0.0])
+    run.pace.seconds, run.pace.steps = facts.get("pace", (0.0, 0))
     run.opening.end = facts.get("opening_end")
     run.spent = float(facts["seconds"])
     run.precision = getattr(torch, facts["precision"])
