@@ -106,15 +106,31 @@ class LabelCorrection(Method):
         fold_U = self._fold(batch)
         total = features["labelled"].new_zeros(())
         for task in range(len(seen_T)):
-            labelled_BFC = self._judged(task, features["labelled"].detach())
             logits_UFC = self._judged(task, features["weak"])
-            label_BF = batch.label_TB[task][:, None].expand(-1, self.config.folds)
             held_U = self.state[f"{task}.held_N"][batch.row_U]
             other_UF = F.one_hot(fold_U, self.config.folds) == 0
             held_UF = torch.where(other_UF, held_U[:, None], -1)
-            total = total + masked_cross_entropy(labelled_BFC.flatten(0, 1), label_BF.flatten())
+            total = total + self._labels(task, features["labelled"], batch)
             total = total + masked_cross_entropy(logits_UFC.flatten(0, 1), held_UF.flatten())
         return self.config.folds * total  # the means are over all folds: each judge learns in full
+
+    def labels_beside(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
+    ) -> Tensor:
+        """The judges learn the labelled items: else they would begin to judge without knowing any class."""
+        feature_BD = seen_T[0].features["labelled"]
+        total = feature_BD.new_zeros(())
+        for task in range(len(seen_T)):
+            total = total + self._labels(task, feature_BD, batch)
+        return self.config.folds * total
+
+    def _labels(self, task: int, feature_BD: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy of the labelled items, the mean over all judges."""
+        from sslcore.losses.supervised import masked_cross_entropy
+
+        logits_BFC = self._judged(task, feature_BD.detach())
+        label_BF = batch.label_TB[task][:, None].expand(-1, self.config.folds)
+        return masked_cross_entropy(logits_BFC.flatten(0, 1), label_BF.flatten())
 
     def accept(self, task: int, proba_UC: Tensor) -> Tensor:
         """1 from the threshold of adoption up."""

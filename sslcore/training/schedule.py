@@ -1,11 +1,11 @@
 """Learning rate over a run, and how many steps fit a time budget.
 
 ``lr * cos(7 pi t / 16)`` (FixMatch, arXiv:2001.07685) falls to a fifth, never to zero; the rate of networks
-that start with a high one rises to it first. The steps of a run with a budget in minutes are estimated after each
-step from the speed measured so far, evaluations and checkpoints included, until a quarter of the time is over,
-and are fixed from then on. A new estimate says how far the steps to come take a run and takes back nothing of
-what is over, so no schedule goes back or jumps. The first steps of a run may learn labelled items alone
-(docs/adr/0010).
+that start with a high one rises to it first. The steps of a run with a budget in minutes are estimated after
+each step from the speed measured so far, evaluations and checkpoints included, until a quarter of the time is
+over, and are fixed from then on. A new estimate says how far the steps to come take a run and takes back
+nothing of what is over, so no schedule goes back or jumps. The first steps of a run may learn labelled items
+alone (docs/adr/0010).
 """
 
 from __future__ import annotations
@@ -158,8 +158,8 @@ class Pace:
 class Opening:
     """The first steps of a run, which learn labelled items alone.
 
-    They end once: a total that is estimated anew later does not open them again. How many whole steps will fit
-    the time hangs on what one costs, so where there is a time budget some come before them.
+    They end once: a total that is estimated anew later does not open them again. How many whole steps will
+    fit the time hangs on what one costs, so where there is a time budget some come before them.
 
     Args:
         share: Of the run's steps.

@@ -62,3 +62,22 @@ def test_a_belief_that_falls_takes_the_label_back():
         proba_UC = torch.tensor([[1 - sure, sure]])
         held_U = corrected(held_U, proba_UC, adopt=0.95, keep=0.7)
         assert held_U.item() == expected
+
+
+def test_the_judges_learn_the_labels_where_they_come_first_and_move_nothing_else():
+    net, given = bench.network(), bench.batch([])
+    made, _ = prepared(folds=4)
+    rng = torch.Generator().manual_seed(0)
+    _, beside, told = made.labels_alone(net, given, rng)
+    judge = made.own["judges"][0]
+    logits_BFC = judge(net.features(given.labelled_B)).reshape(-1, 4, 3)
+    known_B = given.label_TB[0] >= 0
+    expected = -sum(
+        logits_BFC[known_B][:, fold].log_softmax(1).gather(1, given.label_TB[0][known_B, None]).mean()
+        for fold in range(4)
+    )
+    assert abs(beside.item() - expected.item()) < 1e-5
+    assert told.loss_beside == beside
+    beside.backward()
+    assert judge.weight.grad.abs().sum() > 0
+    assert all(weight.grad is None for weight in net.parameters())

@@ -37,7 +37,7 @@ class Clock:
 
 @pytest.fixture
 def timed(monkeypatch):
-    """Runs a recipe by a clock; gives it, what it gave, and ``done``, rate, openness and kind of each step."""
+    """Runs a recipe by a clock; gives its end, and of each step ``done``, rate, openness and kind."""
 
     def go(clock, settings, data, folder, reporter=None, **how):
         seen = []
