@@ -52,6 +52,11 @@ class Best:
             self._tensors, facts = read_checkpoint(folder / BEST)
             self.step, self.score = int(facts["step"]), float(facts["score"])
 
+    @staticmethod
+    def forget(folder: Path) -> None:
+        """Removes what another run wrote into the folder."""
+        (folder / BEST).unlink(missing_ok=True)
+
     def restore(self, network: torch.nn.Module) -> None:
         """Puts the weights into a network."""
         network.load_state_dict(self._tensors)

@@ -94,6 +94,8 @@ def train(
         run = _Run(settled, data, reporter, folder, fleet=launched())
         if resume:
             snapshot.load(run)
+        elif run.fleet.first:
+            Best.forget(folder)
         return run.go()
 
 

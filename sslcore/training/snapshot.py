@@ -6,15 +6,18 @@ still has a use stays: weights and states, without the optimiser's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sslcore.errors import RecipeError
 from sslcore.training.checkpoint import pack_optimiser, read_checkpoint, unpack_optimiser, write_checkpoint
+from sslcore.training.data import TrainingData
 from sslcore.training.preprocess import Preprocess
 from sslcore.training.recipe import Recipe
 
@@ -44,6 +47,7 @@ def save(run: _Run, *, done: bool = False) -> None:
         "recipe": run.recipe.as_dict(),
         "tasks": [[shape.name, shape.classes] for shape in run.all_shapes],
         "items": len(run.data),
+        "labels": labels_digest(run.data),
         "phase": "warm" if warming is not None else "done" if done else "learn",
         "step": run.step if warming is None else warming.step,
         "total": budget.total,
@@ -69,7 +73,7 @@ def load(run: _Run) -> None:
     """Takes up the checkpoint of the run's folder, where there is one.
 
     Raises:
-        RecipeError: It is of another recipe or another set.
+        RecipeError: It is of another recipe, another set or other labels.
     """
     path = run.folder / CHECKPOINT
     if not path.exists():
@@ -117,6 +121,30 @@ def load(run: _Run) -> None:
     run.began = time.monotonic()
 
 
+def labels_digest(data: TrainingData) -> str:
+    """A fingerprint of what is learned and which rows are audited; it says nothing of the items.
+
+    >>> import numpy as np
+    >>> from sslcore.training.data import TaskLabels
+    >>> def digest(label_N, audit_row_A):
+    ...     task = TaskLabels("a", "single", 2, np.array(label_N), np.array(audit_row_A), np.zeros(1, int))
+    ...     return labels_digest(TrainingData("text", [task], feature_ND=np.zeros((3, 4))))
+    >>> digest([0, 1, -1], [2]) == digest([0, 1, -1], [2])
+    True
+    >>> len({digest([0, 1, -1], [2]), digest([1, 0, -1], [2]), digest([0, -1, -1], [1])})
+    3
+    """
+    found = hashlib.sha256()
+    for task in (*data.trainable(), *data.valued()):
+        found.update(task.name.encode())
+        found.update(np.asarray(task.label_N, dtype=np.int64).tobytes())
+        found.update(np.asarray(task.audit_row_A, dtype=np.int64).tobytes())
+        if task.value_N is not None:
+            # all that says "nobody answered" is one NaN
+            found.update(np.nan_to_num(np.asarray(task.value_N, dtype=np.float64), nan=-np.inf).tobytes())
+    return found.hexdigest()
+
+
 def _refuse_another(run: _Run, facts: dict[str, Any]) -> None:
     here: dict[str, Any] = {
         "recipe": run.recipe,
@@ -133,6 +161,11 @@ def _refuse_another(run: _Run, facts: dict[str, Any]) -> None:
             f"The checkpoint in {run.folder} is of another {differing[0]}. "
             f"Expected: {here[differing[0]]}. Received: {there[differing[0]]}. "
             "Start a new run instead of resuming this one."
+        )
+    if facts.get("labels") not in (None, labels_digest(run.data)):  # checkpoints from before do not say
+        raise RecipeError(
+            f"The checkpoint in {run.folder} is of other labels. Expected: the labels and audited items that "
+            "its run began with. Received: others. Start a new run instead of resuming this one."
         )
 
 

@@ -8,6 +8,8 @@ import torch
 
 from sslcore.errors import DataError, RecipeError, TrainingError
 from sslcore.methods.fixmatch import FixMatch
+from sslcore.training import snapshot
+from sslcore.training.best import BEST
 from sslcore.training.checkpoint import read_checkpoint
 from sslcore.training.data import Baseline, TaskLabels, TrainingData
 from sslcore.training.pool import Pool
@@ -86,6 +88,55 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     train(recipe(steps=2), blobs(), Remember(), folder=tmp_path)
     with pytest.raises(RecipeError, match="another recipe"):
         train(recipe(steps=3), blobs(), Remember(), folder=tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_other_labels_is_refused(tmp_path):
+    data = blobs()
+    settings = recipe(steps=6, evaluate_every_s=0.0, checkpoint_every_s=0.0)
+    with pytest.raises(KilledError):
+        train(settings, data, Killer(at=3), folder=tmp_path)
+    task = data.tasks[0]
+    turned = dataclasses.replace(task, label_N=np.where(task.label_N < 0, -1, (task.label_N + 1) % 3))
+    audit = dataclasses.replace(task, audit_row_A=task.audit_row_A[1:], audit_label_A=task.audit_label_A[1:])
+    for other in (turned, audit):
+        with pytest.raises(RecipeError, match="is of other labels"):
+            train(
+                settings, dataclasses.replace(data, tasks=[other]), Remember(), folder=tmp_path, resume=True
+            )
+    assert train(settings, data, Remember(), folder=tmp_path, resume=True).steps == 6
+
+
+def test_a_number_that_changed_is_another_label(tmp_path):
+    data = blobs()
+    value_N = np.where(np.arange(len(data)) < 30, np.arange(len(data)), np.nan)
+    size = TaskLabels("size", "numeric", 0, np.where(np.isnan(value_N), -1, 0), value_N=value_N)
+    with_size = dataclasses.replace(data, tasks=[*data.tasks, size])
+    train(recipe(steps=2), with_size, Remember(), folder=tmp_path)
+    more = dataclasses.replace(size, value_N=value_N + 1)
+    other = dataclasses.replace(data, tasks=[*data.tasks, more])
+    with pytest.raises(RecipeError, match="is of other labels"):
+        train(recipe(steps=2), other, Remember(), folder=tmp_path, resume=True)
+    assert train(recipe(steps=2), with_size, Remember(), folder=tmp_path, resume=True).steps == 2
+
+
+def test_a_checkpoint_from_before_labels_were_told_goes_on(tmp_path, monkeypatch):
+    honest = snapshot.write_checkpoint
+
+    def older(path, tensors, facts):
+        honest(path, tensors, {name: fact for name, fact in facts.items() if name != "labels"})
+
+    monkeypatch.setattr(snapshot, "write_checkpoint", older)
+    train(recipe(steps=2), blobs(), Remember(), folder=tmp_path)
+    assert train(recipe(steps=2), blobs(), Remember(), folder=tmp_path, resume=True).steps == 2
+
+
+def test_a_new_run_leaves_the_best_weights_of_another_behind(tmp_path):
+    settings = recipe(steps=8, evaluate_every_s=0.0, checkpoint_every_s=0.0)
+    train(settings, blobs(), Remember(), folder=tmp_path)
+    assert (tmp_path / BEST).exists()
+    other = recipe(steps=8, seed=1, evaluate_every_s=3600, checkpoint_every_s=0.0)
+    train(other, blobs(), Remember(cancel_after=0), folder=tmp_path)  # saved before anything was looked at
+    assert not (tmp_path / BEST).exists()
 
 
 def test_a_broken_checkpoint_is_named(tmp_path):
