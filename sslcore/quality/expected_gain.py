@@ -70,7 +70,7 @@ def expected_gain(
 
     Args:
         labels_S: Number of labels at each point, ascending.
-        error_DS: Draws of the error at each point, from :func:`paired_errors` or :func:`separate_errors`.
+        error_DS: Draws of the error at each point, from :func:`paired_errors`.
         more: How many more labels.
         rng: For the weights of the points.
         level: Probability that the interval holds the gain.
@@ -122,15 +122,22 @@ def _scatter(error_S: FloatArray, fitted_S: FloatArray) -> float:
 
 
 def paired_errors(
-    wrong_SA: BoolArray, labels_S: IntArray, *, classes: int, rng: np.random.Generator, draws: int = DRAWS
+    wrong_SA: BoolArray,
+    labels_S: IntArray,
+    *,
+    classes: int,
+    rng: np.random.Generator,
+    judged_SA: BoolArray | None = None,
+    draws: int = DRAWS,
 ) -> FloatArray:
     """Draws ``DS`` of the error along a curve whose points were all judged on the same items.
 
     Args:
-        wrong_SA: Whether the model of each point errs on each audit item.
+        wrong_SA: Whether the model of each point errs on each item.
         labels_S: Number of labels at each point.
         classes: Number of classes.
         rng: For the weights of the items.
+        judged_SA: On which items each model can be judged; all by default.
         draws: How many.
 
     >>> wrong_SA = np.array([[True, True, False, False], [True, False, False, False]])
@@ -138,42 +145,12 @@ def paired_errors(
     (300, 2)
     """
     wrong_SA = np.asarray(wrong_SA, dtype=np.float64)
+    judged_SA = np.ones_like(wrong_SA) if judged_SA is None else np.asarray(judged_SA, dtype=np.float64)
     weight_DA = rng.exponential(size=(draws, wrong_SA.shape[1]))
     prior_D = rng.gamma(PRIOR_ITEMS, size=draws)
-    total_D = weight_DA.sum(axis=1) + prior_D
-    missed_DS = weight_DA @ wrong_SA.T + np.outer(prior_D, _usual(labels_S, classes))
-    return np.asarray(missed_DS / total_D[:, None])
-
-
-def separate_errors(
-    missed_S: IntArray,
-    trials_S: IntArray,
-    labels_S: IntArray,
-    *,
-    classes: int,
-    rng: np.random.Generator,
-    draws: int = DRAWS,
-) -> FloatArray:
-    """Draws ``DS`` of the error along a curve whose points were judged on items of their own.
-
-    Args:
-        missed_S: Items that the model of each point got wrong.
-        trials_S: Items it was judged on.
-        labels_S: Number of labels at each point.
-        classes: Number of classes.
-        rng: For the draws.
-        draws: How many.
-
-    >>> error_DS = separate_errors(
-    ...     np.array([4, 1]), np.array([8, 8]), np.array([8, 80]), classes=2, rng=np.random.default_rng(0)
-    ... )
-    >>> bool(error_DS[:, 0].mean() > error_DS[:, 1].mean())
-    True
-    """
-    prior_S = PRIOR_ITEMS * _usual(labels_S, classes)
-    misses_S = np.asarray(missed_S) + prior_S
-    hits_S = np.asarray(trials_S) - np.asarray(missed_S) + PRIOR_ITEMS - prior_S
-    return rng.beta(np.maximum(misses_S, 1e-3), np.maximum(hits_S, 1e-3), size=(draws, len(misses_S)))
+    total_DS = weight_DA @ judged_SA.T + prior_D[:, None]
+    missed_DS = weight_DA @ (wrong_SA * judged_SA).T + np.outer(prior_D, _usual(labels_S, classes))
+    return np.asarray(missed_DS / total_DS)
 
 
 def _usual(labels_S: IntArray, classes: int) -> FloatArray:

@@ -4,6 +4,11 @@ The labels are those of now, in the order in which they were given; an import's,
 once, in a random but fixed order. Audit items are never among them, nor are labels that a model gave and
 a person merely accepted: the curve is about what people's answers bring. Each fit is kept by what it was
 fitted on, so a further label costs one more fit, and audit answers none.
+
+Every point is judged on the same items: on the audit answers, or, as long as these are few, on them and all
+labels of people, also at a point that learned from the first few labels alone. What it did not learn from it
+simply says; what it did it says without that label, left out in turn. A point judged on its own labels only
+would be right about the few easy items with which labelling began, and the curve would fall from there.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from sslcore.quality.intervals import Interval, proportion_interval
 from sslcore.shapes import UNLABELLED, BoolArray, IntArray
 from sslcore.store import Task
 from sslcore.store.fold import SOURCE_CODE, TaskState
-from sslcore.workbench.figures import ENOUGH_AUDIT
+from sslcore.workbench.figures import ENOUGH_AUDIT, answered_audit, by_people
 
 if TYPE_CHECKING:
     from sslcore.instant.loop import InstantResult
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
 POINTS = 10
 """At most so many fits a curve."""
+FEWEST_JUDGED = 10
+"""Items below which a share of right ones tells nothing: such a point has no figure."""
 _KEPT = 40
 
 
@@ -38,7 +45,8 @@ class CurvePoint:
 
     Attributes:
         labels: How many labels were given.
-        instant: Accuracy of the loop; ``head`` that of the supervised head alone (audit only).
+        instant: Accuracy of the loop, None on fewer than ten items; ``head`` that of the supervised head
+            alone (audit only).
         key_instant: The same against the answer key, on items without a label now; None without one.
     """
 
@@ -51,12 +59,16 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class CurveResult:
-    """The points by number of labels; ``source`` as in the reports; ``whole`` if none was left out.
+    """The points by number of labels.
 
     Attributes:
+        points: In the order of their labels.
+        source: ``"audit"``, or ``"out-of-fold"`` while audit answers are few; ``size`` the items judged.
+        whole: Whether none was left out for lack of time.
         prediction_SN: What the model of each point says of every item.
-        wrong_SA: Whether it errs on each audit item.
-        left_out_S2: Labels that were left out in turn at each point: those got right, and all of them.
+        wrong_SJ: Whether it errs on each item that points are judged on.
+        judged_SJ: Whether it can be judged on that item: it was not given away by a near-duplicate, nor the
+            only one of its class among what the point learned from.
     """
 
     points: tuple[CurvePoint, ...]
@@ -64,16 +76,18 @@ class CurveResult:
     size: int
     whole: bool
     prediction_SN: tuple[IntArray, ...] = field(default=(), repr=False, compare=False)
-    wrong_SA: BoolArray | None = field(default=None, repr=False, compare=False)
-    left_out_S2: IntArray | None = field(default=None, repr=False, compare=False)
+    wrong_SJ: BoolArray | None = field(default=None, repr=False, compare=False)
+    judged_SJ: BoolArray | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
+    """``left_out_L``: what it says of the rows it learned from without their label; -1 where that is no test."""
+
     instant_N: IntArray
     head_N: IntArray | None
-    left_out_hits: int
-    left_out_size: int
+    row_L: IntArray
+    left_out_L: IntArray
 
 
 class LearningCurve:
@@ -85,36 +99,45 @@ class LearningCurve:
     def of(
         self, views: Sequence[View], state: TaskState, key_N: IntArray | None, *, seconds: float
     ) -> CurveResult:
-        """The curve of one task, within a time budget; at least its last point."""
+        """The curve of one task, within a time budget; at least one more point than was fitted before."""
         classes = len(state.task.classes)
         order_L = label_order(state)
         label_L = state.label_N[order_L]
         deadline = time.monotonic() + seconds
         fits: dict[int, _Fit] = {}
         wanted = ladder(len(order_L), classes)
+        new = 0
         # the ends first, then between: a curve that runs out of time is still one from end to end
         for n in sorted(wanted, key=lambda n: (n not in (wanted[0], wanted[-1]), -n)):
             stamp = _stamp(views, state.task.kind, classes, order_L[:n], label_L[:n])
-            if stamp not in self._fits and fits and time.monotonic() > deadline:
-                continue
+            if stamp not in self._fits:
+                if new and time.monotonic() > deadline:
+                    continue
+                new += 1
             fits[n] = self._fit(stamp, views, state.task, order_L[:n], label_L[:n])
-        row_A = state.audit_row_A
-        row_A = row_A[state.label_N[row_A] >= 0]
+        row_A = answered_audit(state)
         asked_U = None
         if key_N is not None:
             asked_U = np.flatnonzero((key_N >= 0) & ~state.labelled_N)
         audit = len(row_A) >= ENOUGH_AUDIT
-        points = tuple(_point(n, fits[n], state, row_A, key_N, asked_U) for n in sorted(fits))
         along = [fits[n] for n in sorted(fits)]
-        said_SN = tuple(fit.instant_N for fit in along)
+        row_J = row_A if audit else np.concatenate([_told_apart(along[-1], state), row_A])
+        group_N = None if audit else views[0].group_N
+        judged = [_judged(fit, row_J, state.label_N[row_J], group_N) for fit in along]
+        wrong_SJ, judged_SJ = (np.stack(part) for part in zip(*judged))
+        points = []
+        for n, wrong_J, judged_J in zip(sorted(fits), wrong_SJ, judged_SJ):
+            right_J = ~wrong_J[judged_J]
+            head_row_A = row_A if audit else row_A[:0]
+            points.append(_point(n, fits[n], right_J, state, head_row_A, key_N, asked_U))
         return CurveResult(
-            points,
+            tuple(points),
             "audit" if audit else "out-of-fold",
-            len(row_A) if audit else 0,
+            len(row_J),
             len(fits) == len(wanted),
-            prediction_SN=said_SN,
-            wrong_SA=np.stack([said_N[row_A] != state.label_N[row_A] for said_N in said_SN]),
-            left_out_S2=np.array([(fit.left_out_hits, fit.left_out_size) for fit in along]),
+            prediction_SN=tuple(fit.instant_N for fit in along),
+            wrong_SJ=wrong_SJ,
+            judged_SJ=judged_SJ,
         )
 
     def _fit(self, stamp: str, views: Sequence[View], task: Task, row_L: IntArray, label_L: IntArray) -> _Fit:
@@ -126,14 +149,12 @@ class LearningCurve:
             label_N[row_L] = label_L
             loop: Any = loop_for(task.kind, views, classes=len(task.classes), seed=0)
             result: InstantResult = loop.fit(label_N)
-            hits = size = 0
-            row_J = result.labelled_row_L[result.evidence_L]
-            if len(row_J):
-                said_J = result.out_of_fold_proba_LC[result.evidence_L].argmax(axis=1)
-                hits, size = int((said_J == label_N[row_J]).sum()), len(row_J)
+            said_L = result.out_of_fold_proba_LC.argmax(axis=1)
+            said_L = np.where(result.evidence_L, said_L, UNLABELLED)
             head_NC = result.head_proba_NC
             head_N = None if head_NC is None else head_NC.argmax(axis=1).astype(np.int32)
-            held = _Fit(result.proba_NC.argmax(axis=1).astype(np.int32), head_N, hits, size)
+            instant_N = result.proba_NC.argmax(axis=1).astype(np.int32)
+            held = _Fit(instant_N, head_N, result.labelled_row_L, said_L)
         self._fits[stamp] = held
         while len(self._fits) > _KEPT:
             self._fits.popitem(last=False)
@@ -176,25 +197,47 @@ def ladder(labels: int, classes: int) -> Sequence[int]:
     return [*steps, labels]
 
 
-def _point(
-    n: int, fit: _Fit, state: TaskState, row_A: IntArray, key_N: IntArray | None, asked_U: IntArray | None
-) -> CurvePoint:
-    label_A = state.label_N[row_A]
+def _told_apart(last: _Fit, state: TaskState) -> IntArray:
+    """Rows of people's labels that the model of now could name without them: all points are judged on these."""
+    known_L = last.left_out_L != UNLABELLED
+    return last.row_L[known_L & by_people(state)[last.row_L]]
 
-    def on_audit(said_N: IntArray | None) -> Interval | None:
-        if said_N is None or len(row_A) < ENOUGH_AUDIT:
+
+def _judged(
+    fit: _Fit, row_J: IntArray, label_J: IntArray, group_N: IntArray | None
+) -> tuple[BoolArray, BoolArray]:
+    """Where a fit errs on some rows, and on which of them it can be judged."""
+    said_N = fit.instant_N.copy()
+    said_N[fit.row_L] = fit.left_out_L
+    said_J = said_N[row_J]
+    fair_J: BoolArray = said_J != UNLABELLED
+    if group_N is not None:  # near-duplicates of what it learned from: within the fit they leave together
+        learnt_J = np.isin(row_J, fit.row_L)
+        fair_J &= learnt_J | ~np.isin(group_N[row_J], group_N[fit.row_L])
+    return said_J != label_J, fair_J
+
+
+def _point(
+    n: int,
+    fit: _Fit,
+    right_J: BoolArray,
+    state: TaskState,
+    row_A: IntArray,
+    key_N: IntArray | None,
+    asked_U: IntArray | None,
+) -> CurvePoint:
+    def share(right_J: BoolArray) -> Interval | None:
+        if len(right_J) < FEWEST_JUDGED:
             return None
-        return proportion_interval(int((said_N[row_A] == label_A).sum()), len(row_A))
+        return proportion_interval(int(right_J.sum()), len(right_J))
 
     def on_key(said_N: IntArray | None) -> float | None:
         if said_N is None or key_N is None or asked_U is None or not len(asked_U):
             return None
         return float((said_N[asked_U] == key_N[asked_U]).mean())
 
-    instant = on_audit(fit.instant_N)
-    if instant is None and fit.left_out_size:
-        instant = proportion_interval(fit.left_out_hits, fit.left_out_size)
-    return CurvePoint(n, instant, on_audit(fit.head_N), on_key(fit.instant_N), on_key(fit.head_N))
+    head = None if fit.head_N is None else share(fit.head_N[row_A] == state.label_N[row_A])
+    return CurvePoint(n, share(right_J), head, on_key(fit.instant_N), on_key(fit.head_N))
 
 
 def _stamp(views: Sequence[View], kind: str, classes: int, row_L: IntArray, label_L: IntArray) -> str:

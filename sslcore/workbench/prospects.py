@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from sslcore.quality.expected_gain import Gain, expected_gain, paired_errors, separate_errors
+from sslcore.quality.expected_gain import Gain, expected_gain, paired_errors
 from sslcore.quality.stopping import advise
-from sslcore.workbench.learning_curve import CurveResult
+from sslcore.workbench.learning_curve import FEWEST_JUDGED, CurveResult
 from sslcore.workbench.snapshot import Snapshot
 
 MORE_LABELS = 20
 """Labels whose expected gain is told."""
 LITTLE = 0.005
 """A gain that is below half a point even at its best is called little."""
+UNFINISHED = "The learning curve is not finished yet: what more labels would bring is told when it is."
 LITTLE_HINT = "Settling doubtful labels, or a training run, may now bring more."
 
 
@@ -25,10 +26,11 @@ class Advice:
 
     Attributes:
         text: One sentence; ``hint`` what may help more, where further labels bring little.
-        gain: None while the curve is too short.
+        gain: None while the curve is too short, or not finished.
         labels: Labels trained on so far.
         source: ``"audit"`` or ``"out-of-fold"`` (rough); ``size`` the items it was measured on.
         changed: Share of the pseudo-labels that the last ``step`` labels changed.
+        whole: Whether it rests on a finished curve; where not, the text says only so.
     """
 
     text: str
@@ -39,6 +41,7 @@ class Advice:
     changed: float | None = None
     step: int = 0
     hint: str = ""
+    whole: bool = True
 
     @property
     def rough(self) -> bool:
@@ -56,27 +59,25 @@ NOTHING = Advice("Label a few items: what more of them would bring is told from 
 
 def advice(curve: CurveResult | None, snapshot: Snapshot) -> Advice:
     """Advice from a curve that was fitted on the labels of ``snapshot``."""
-    if curve is None or curve.wrong_SA is None or curve.left_out_S2 is None:
+    if curve is None or curve.wrong_SJ is None or curve.judged_SJ is None:
         return NOTHING
     rng, classes = np.random.default_rng(0), len(snapshot.task.classes)
     labels_S = np.array([point.labels for point in curve.points])
-    labels, size = int(labels_S[-1]), curve.size
+    labels = int(labels_S[-1])
+    if not curve.whole:
+        return Advice(UNFINISHED, None, labels, curve.source, curve.size, whole=False)
     step = int(labels_S[-1] - labels_S[-2]) if len(labels_S) > 1 else 0
-    if curve.source == "audit":
-        error_DS = paired_errors(curve.wrong_SA, labels_S, classes=classes, rng=rng)
-    else:
-        judged_S = curve.left_out_S2[:, 1] > 0
-        labels_S, (hits_S, trials_S) = labels_S[judged_S], curve.left_out_S2[judged_S].T
-        size = int(trials_S[-1]) if len(trials_S) else 0
-        error_DS = separate_errors(trials_S - hits_S, trials_S, labels_S, classes=classes, rng=rng)
-    gain = expected_gain(labels_S, error_DS, more=MORE_LABELS, rng=rng)
+    told_S = curve.judged_SJ.sum(axis=1) >= FEWEST_JUDGED
+    judged = {"classes": classes, "rng": rng, "judged_SA": curve.judged_SJ[told_S]}
+    error_DS = paired_errors(curve.wrong_SJ[told_S], labels_S[told_S], **judged)
+    gain = expected_gain(labels_S[told_S], error_DS, more=MORE_LABELS, rng=rng)
     little = gain is not None and curve.source == "audit" and gain.accuracy.high < LITTLE
     return Advice(
         text=sentence(gain, rough=curve.source != "audit", run=snapshot.follows.run_id),
         gain=gain,
         labels=labels,
         source=curve.source,
-        size=size,
+        size=curve.size,
         changed=_changed(curve, snapshot),
         step=step,
         hint=LITTLE_HINT if little else "",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,9 @@ from sslcore.workbench.agreements import Agreement
 from sslcore.workbench.desk import Desk
 from sslcore.workbench.figures import positions
 from sslcore.workbench.later import PATIENCE, Answer, Later
+from sslcore.workbench.learning_curve import POINTS
 from sslcore.workbench.map import describe, excerpt, named_value
-from sslcore.workbench.prospects import Advice
+from sslcore.workbench.prospects import MORE_LABELS, Advice
 from sslcore.workbench.snapshot import CHOICE, Snapshot
 from sslcore.workbench.suspects import OPEN, Groups, LabelIssues, Strays
 from sslcore.workbench.trust import COVERAGES, Calibration, LabelSets
@@ -40,6 +41,8 @@ MOST_CASES = 60
 _MOST_TEXT = 1500
 _MOST_MEMBERS = 24
 _CURVE_SECONDS = 6.0
+"""A learning curve that takes longer is gone on with the next time somebody asks: no key waits for it."""
+_MOST_ROUNDS = 2 * POINTS
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class QualityDesk(Desk):
     def __init__(self, bench: Workbench) -> None:
         super().__init__(bench)
         self._later, self._slow = Later(), Later()
+        self._rounds: dict[int, tuple[Hashable, int]] = {}
+        self._whole: dict[int, tuple[Hashable, Advice]] = {}
 
     @property
     def finished(self) -> int:
@@ -249,27 +254,66 @@ class QualityDesk(Desk):
     # --- what more labels would bring --------------------------------------------------------
 
     def advice(self, task: Task, *, patience: float = PATIENCE) -> Answer[Advice]:
-        """What the next labels are expected to bring, from the learning curve."""
-        snapshot = self.snapshot(task)
+        """What the next labels are expected to bring, from the learning curve.
+
+        A curve that takes longer than a moment is made in rounds, one each time this is called; until it is
+        whole the answer is not fresh, and tells what is known from the one before.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            answer, going_on = self._advice_of(self.snapshot(task), deadline - time.monotonic())
+            if not going_on or time.monotonic() >= deadline:
+                return answer
+
+    def _advice_of(self, snapshot: Snapshot, patience: float) -> tuple[Answer[Advice], bool]:
+        """The advice as far as it is known, and whether a round was done that was not the last."""
+        task = snapshot.task
         labels, audit = int((snapshot.state.training_label_N >= 0).sum()), len(snapshot.state.audit_row_A)
         # the curve moves slowly: a fit for every label would cost the labelling more than it tells
         stage, step = _stage(labels)
         # what was done but for first labels, corrections above all
         changes = snapshot.version - labels - audit
-        held = (id(snapshot.view), len(snapshot.task.classes), snapshot.follows.run_id)
-        stamp = (*held, stage, changes // step, audit // 5)
-        return self._slow.ask(
-            ("advice", task.id), stamp=stamp, make=lambda: self._advice(snapshot), patience=patience
+        of = (id(snapshot.view), len(task.classes), snapshot.follows.run_id)
+        stamp = (*of, stage, changes // step, audit // 5)
+        held = self._rounds.get(task.id)
+        rounds = held[1] if held is not None and held[0] == stamp else 0
+        found = self._slow.ask(
+            ("advice", task.id),
+            stamp=(stamp, rounds),
+            make=lambda: self._round(snapshot, of, stamp, rounds + 1),
+            patience=max(0.0, patience),
         )
+        held = self._rounds.get(task.id)
+        going_on = held is not None and held[0] == stamp and found.fresh and held[1] > rounds
+        return Answer(found.value, found.fresh and not going_on, found.error), going_on
 
     def newest_advice(self, task: Task) -> Advice | None:
         """The advice as it was last told; nothing is computed for it."""
         found = self._slow.newest(("advice", task.id))
         return found if isinstance(found, Advice) else None
 
-    def _advice(self, snapshot: Snapshot) -> Advice:
+    def _round(self, snapshot: Snapshot, of: Hashable, stamp: Hashable, rounds: int) -> Advice:
+        """The advice from the curve as far as it got in one round.
+
+        Args:
+            snapshot: What is known now.
+            of: Features, classes and followed model: advice on others is none on these.
+            stamp: What the curve is made from; ``rounds`` how many of these there were with this one.
+            rounds: See ``stamp``.
+        """
+        task_id = snapshot.task.id
         curve = self.bench.compare.learning_curve(snapshot.task, seconds=_CURVE_SECONDS)
-        return prospects.advice(curve, snapshot)
+        told = prospects.advice(curve, snapshot)
+        if told.whole:
+            if told.gain is not None:
+                self._whole[task_id] = (of, told)
+            return told
+        if rounds < _MOST_ROUNDS:
+            self._rounds[task_id] = (stamp, rounds)
+        before = self._whole.get(task_id)
+        if before is None or before[0] != of or abs(told.labels - before[1].labels) > MORE_LABELS:
+            return told
+        return before[1]
 
     # --- all of it ---------------------------------------------------------------------------
 

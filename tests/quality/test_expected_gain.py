@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from sslcore.errors import DataError
-from sslcore.quality.expected_gain import expected_gain, paired_errors, separate_errors
+from sslcore.quality.expected_gain import expected_gain, paired_errors
 from sslcore.workbench.learning_curve import ladder
 
 MORE = 20
@@ -70,15 +70,17 @@ def test_no_miss_does_not_mean_nothing_is_left_to_gain():
     assert few.high > many.high > 0
 
 
-def test_separate_items_say_less_than_the_same_ones():
+def test_items_that_a_point_is_not_judged_on_say_nothing_of_it():
+    """With the same errors on half of the items, the draws are those of that half alone."""
     labels_S = np.array([4, 8, 16, 32, 64])
     wrong_SA = np.arange(60) < (60 * 0.8 * (labels_S / 4.0) ** -0.5)[:, None]
-    rng = np.random.default_rng(0)
-    apart_DS = separate_errors(wrong_SA.sum(axis=1), np.full(5, 60), labels_S, classes=4, rng=rng)
-    apart = expected_gain(labels_S, apart_DS, more=MORE, rng=rng).accuracy
-    paired = told(labels_S, wrong_SA, 4)
-    assert abs(apart.value - paired.value) < 0.02
-    assert apart.high - apart.low > paired.high - paired.low
+    apart_SA = np.concatenate([wrong_SA, ~wrong_SA], axis=1)
+    judged_SA = np.tile(np.arange(120) < 60, (5, 1))
+    how = {"classes": 4, "draws": 2000}
+    half_DS = paired_errors(apart_SA, labels_S, judged_SA=judged_SA, rng=np.random.default_rng(0), **how)
+    alone_DS = paired_errors(wrong_SA, labels_S, rng=np.random.default_rng(1), **how)
+    assert np.allclose(half_DS.mean(axis=0), alone_DS.mean(axis=0), atol=0.01)
+    assert np.allclose(half_DS.std(axis=0), alone_DS.std(axis=0), atol=0.01)
 
 
 def test_nobody_gains_more_than_is_left():

@@ -213,9 +213,62 @@ def test_fits_are_kept_when_audit_answers_come(bench, monkeypatch):
 
 def test_without_audit_answers_the_curve_is_out_of_fold(bench):
     curve = bench.compare.learning_curve(bench.task(), seconds=60)
-    assert (curve.source, curve.size) == ("out-of-fold", 0)
+    assert (curve.source, curve.size) == ("out-of-fold", 16)
     assert curve.points[-1].instant is not None
     assert curve.points[-1].head is None
+
+
+def test_every_point_is_judged_on_the_same_items(open_bench):
+    """The first labels are easy ones, the later ones are not: no point may be about the easy ones alone."""
+    texts = [f"{'abcd'[i % 4]}{'abcd'[i % 4]}{i // 4} plain" for i in range(160)]
+    bench = open_bench(texts=texts, n=160)
+    task = bench.task()
+    rng = np.random.default_rng(0)
+    for seq in range(60):  # from the 20th on what they are has nothing to do with what they say
+        value = seq % 4 if seq < 20 else int(rng.integers(4))
+        bench.record(
+            [Event(client="me", seq=seq, verb="label", task_id=task.id, item_ids=[seq + 1], value=value)]
+        )
+    bench.live.refresh()
+    curve = bench.compare.learning_curve(task, seconds=60)
+    assert curve.source == "out-of-fold"
+    assert curve.size == 60
+    # those that have no other label of their class at a point cannot be judged there: four at the first
+    assert (curve.judged_SJ.sum(axis=1) >= 60 - 4).all()
+    assert curve.judged_SJ[-1].all()
+    value_S = [point.instant.value for point in curve.points]
+    assert max(value_S) < 0.75, (
+        "a point that was about the first, easy labels alone would be right throughout"
+    )
+    assert curve.points[-1].instant.value == by_key(bench)["instant"].report.accuracy.value
+
+
+def test_a_point_that_judges_few_items_has_no_figure(open_bench):
+    bench = open_bench(n=60, labelled=8)
+    curve = bench.compare.learning_curve(bench.task(), seconds=60)
+    assert [point.labels for point in curve.points] == [4, 8]
+    assert all(point.instant is None for point in curve.points)
+
+
+def test_a_near_duplicate_of_what_a_point_learned_from_is_no_test_of_it(open_bench):
+    rng = np.random.default_rng(0)
+    words = [f"{a}{b}" for a in ("river", "stone", "cloud", "garden") for b in ("side", "bed", "less")]
+    texts = [" ".join(rng.choice(words, 90)) for _ in range(60)]
+    texts[30] = texts[0] + " ."
+    bench = open_bench(texts=texts, n=60)
+    task = bench.task()
+    order = [*range(20), 30, *range(20, 30)]
+    for seq, row in enumerate(order):
+        bench.record(
+            [Event(client="me", seq=seq, verb="label", task_id=task.id, item_ids=[row + 1], value=row % 2)]
+        )
+    bench.live.refresh()
+    curve = bench.compare.learning_curve(task, seconds=60)
+    first, place = curve.points[0].labels, 30  # rows ascend, all have company of their class at the end
+    assert first <= 20
+    assert not curve.judged_SJ[0][place]
+    assert curve.judged_SJ[0][20:30].all()
+    assert curve.judged_SJ[-1][place]
 
 
 def test_labels_come_in_the_order_in_which_they_were_given(bench):

@@ -13,7 +13,7 @@ from sslcore.__main__ import main
 from sslcore.jobs import launch
 from sslcore.quality.intervals import Interval
 from sslcore.store import Event
-from sslcore.workbench import Workbench
+from sslcore.workbench import Workbench, quality
 from sslcore.workbench.later import Answer, Later
 from sslcore.workbench.quality import _stage
 from sslcore.workbench.suspects import CONTRADICTING, FEWEST_LABELS, OPEN, PARTLY, doubtful_labels
@@ -264,6 +264,37 @@ def test_advice_from_the_curve(noisy):
     bench.label.add_class(task, "one more")
     bench.live.refresh()
     assert not bench.quality.advice(bench.task(), patience=0).fresh
+
+
+def test_a_curve_cut_short_by_time_is_said_to_be_so_and_gone_on_with(noisy, monkeypatch):
+    monkeypatch.setattr(quality, "_CURVE_SECONDS", 0.0)  # one more point a round
+    bench, _ = noisy
+    task = bench.task()
+    asked = bench.quality.advice(task, patience=0)
+    while bench.quality.finished == 0:
+        time.sleep(0.01)
+    asked = bench.quality.advice(task, patience=0)
+    assert "not finished yet" in asked.value.text
+    assert "too short" not in asked.value.text
+    assert not asked.fresh, "a page that waits goes on asking"
+    whole = bench.quality.advice(task, **PATIENT)
+    assert whole.fresh
+    assert whole.value.whole
+    assert whole.value.text.startswith("20 more labels are expected to bring ")
+
+
+def test_a_whole_curve_is_not_replaced_by_a_part_of_one(noisy, monkeypatch):
+    bench, _ = noisy
+    task = bench.task()
+    whole = bench.quality.advice(task, **PATIENT).value
+    monkeypatch.setattr(quality, "_CURVE_SECONDS", 0.0)
+    monkeypatch.setattr(quality, "_MOST_ROUNDS", 1)
+    label(bench, {row: row % 4 for row in range(200, 220)}, client="labels-02")
+    later = bench.quality.advice(task, **PATIENT)
+    assert later.value == whole
+    assert bench.quality.newest_advice(task).gain is not None
+    label(bench, {row: row % 4 for row in range(220, 250)}, client="labels-03")
+    assert "not finished yet" in bench.quality.advice(task, **PATIENT).value.text, "it is of far fewer labels"
 
 
 def test_advice_is_renewed_with_every_twentieth_more_labels():
