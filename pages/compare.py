@@ -173,8 +173,8 @@ def growth(bench: Workbench, task: Task) -> None:
         notes.append(
             f"Measured on {plural(curve.size, 'audit item')}."
             if curve.source == "audit"
-            else f"Rough: every point is judged on the same {plural(curve.size, 'item')}, each left out where it was "
-            "learned from, until the audit split has 20 answers."
+            else f"Rough: every point is judged on the same {plural(curve.size, 'item')}, each left out "
+            "where it was learned from, until the audit split has 20 answers."
         )
         if any(point.key_instant is not None for point in curve.points):
             notes.append("Dotted: key accuracy, against hidden answers; never used for a decision.")

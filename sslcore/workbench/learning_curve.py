@@ -82,7 +82,7 @@ class CurveResult:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """``left_out_L``: what it says of the rows it learned from without their label; -1 where that is no test."""
+    """``left_out_L``: what it says of rows it learned from without their label; -1 where that is no test."""
 
     instant_N: IntArray
     head_N: IntArray | None
@@ -198,7 +198,7 @@ def ladder(labels: int, classes: int) -> Sequence[int]:
 
 
 def _told_apart(last: _Fit, state: TaskState) -> IntArray:
-    """Rows of people's labels that the model of now could name without them: all points are judged on these."""
+    """Rows of people's labels that the model of now could name without them: points are judged on these."""
     known_L = last.left_out_L != UNLABELLED
     return last.row_L[known_L & by_people(state)[last.row_L]]
 

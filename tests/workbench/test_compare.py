@@ -237,9 +237,7 @@ def test_every_point_is_judged_on_the_same_items(open_bench):
     assert (curve.judged_SJ.sum(axis=1) >= 60 - 4).all()
     assert curve.judged_SJ[-1].all()
     value_S = [point.instant.value for point in curve.points]
-    assert max(value_S) < 0.75, (
-        "a point that was about the first, easy labels alone would be right throughout"
-    )
+    assert max(value_S) < 0.75, "a point about the first, easy labels alone would be right throughout"
     assert curve.points[-1].instant.value == by_key(bench)["instant"].report.accuracy.value
 
 
