@@ -25,7 +25,7 @@ current = shell.task(workbench)
 
 def overview(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
     """Each model's accuracy, and where the figures come from."""
-    rough_figures(bench, task)
+    rough_figures(bench, task, found)
     st.plotly_chart(charts.accuracy_chart(found), theme="streamlit", config=charts.CONFIG, key="accuracy")
 
 
@@ -40,7 +40,7 @@ def models(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
             title = f"{title.partition(':')[0]}: {made_of[entry.candidate.key]}"
         held = entry.report
         row: dict[str, object] = {
-            "Model": ("✓ " if entry.candidate.key == followed else "") + title,
+            "Model": charts.clipped(("✓ " if entry.candidate.key == followed else "") + title),
         }
         for title, name in FIGURES.items():
             row[title] = "–" if held is None else charts.told(getattr(held, name))
@@ -67,7 +67,7 @@ def models(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
         width="stretch",
         column_config={
             "Model": st.column_config.TextColumn(
-                width=260, help="✓: Label, Review and Export follow this one."
+                width=charts.MODEL_WIDTH, help="✓: Label, Review and Export follow this one."
             ),
             "ECE": st.column_config.NumberColumn(
                 format="%.3f", help="Expected calibration error: how far confidence is from being right."
@@ -176,6 +176,8 @@ def growth(bench: Workbench, task: Task) -> None:
             else f"Rough: every point is judged on the same {plural(curve.size, 'item')}, each left out "
             "where it was learned from, until the audit split has 20 answers."
         )
+        if curve.source != "audit" and runs:
+            notes.append("Runs stand where audit answers put them: on other items.")
         if any(point.key_instant is not None for point in curve.points):
             notes.append("Dotted: key accuracy, against hidden answers; never used for a decision.")
     st.caption(" ".join(notes))
@@ -204,15 +206,18 @@ def differences(bench: Workbench, task: Task, found: list[ModelReport]) -> None:
     st.markdown(f"They differ on **{plural(count, 'item')}**; where both are surest comes first.")
     rows = []
     for item in listed:
-        row = {"Item": item.key if item.text is None else " ".join(item.text.split())[:300]}
-        if item.text is None:
-            row = {"Picture": picture(item.item_id, item.sha256)} | row
-        row[f"1: {first.candidate.title}"] = f"{item.first} {item.first_confidence:.0%}"
-        row[f"2: {second.candidate.title}"] = f"{item.second} {item.second_confidence:.0%}"
-        rows.append(row | {"Your label": item.label or ""})
-    shape: dict[str, Any] = {"Item": st.column_config.TextColumn(width="large")}
-    if listed[0].text is None:
-        shape = {"Picture": st.column_config.ImageColumn(width="small")}
+        row = {} if item.text is not None else {"Picture": picture(item.item_id, item.sha256)}
+        row["One model"] = f"{item.first} {item.first_confidence:.0%}"
+        row["The other"] = f"{item.second} {item.second_confidence:.0%}"
+        row["Your label"] = item.label or ""
+        # last, so that on a small screen it is the item that is cut, and not an answer
+        rows.append(row | {"Item": item.key if item.text is None else " ".join(item.text.split())[:300]})
+    shape: dict[str, Any] = {
+        "Picture": st.column_config.ImageColumn(width="small"),
+        "One model": st.column_config.TextColumn(width=150, help=first.candidate.title),
+        "The other": st.column_config.TextColumn(width=150, help=second.candidate.title),
+        "Your label": st.column_config.TextColumn(width=110),
+    }
     tall = None if listed[0].text is not None else 56
     table = pd.DataFrame(rows)
     st.dataframe(table, hide_index=True, width="stretch", row_height=tall, column_config=shape)

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.components.charts import told_as
+from pages.components.charts import clipped, told_as
 from pages.components.combining import evidence, rank
+from pages.components.rough import ranked_on
 from pages.components.words import percent, plain, plural
 from sslcore import choices
 from sslcore.errors import LabelloomError
@@ -114,10 +115,10 @@ def leaderboard(bench: Workbench, task: Task) -> None:
     else:
         words = f"{first} models share rank 1" if first > 1 else f"{plain(lead.title)} leads"
     with st.expander(f"What has worked best here: {words} ({plural(runs, 'run')})"):
-        _table(found)
+        _table(bench, task, found)
 
 
-def _table(found: Sequence[Standing]) -> None:
+def _table(bench: Workbench, task: Task, found: Sequence[Standing]) -> None:
     table = pd.DataFrame([_cells(held) for held in found])
     if all(held.key_accuracy is None for held in found):
         table = table.drop(columns="Key accuracy")
@@ -137,7 +138,8 @@ def _table(found: Sequence[Standing]) -> None:
         },
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("In brackets: 90 % intervals. Classes, confusions and ensembles:", width="content")
+        words = ranked_on(bench, task, found) + "In brackets: 90 % intervals. More of each:"
+        st.caption(words, width="content")
         if st.button("Compare", type="tertiary", key="advice:compare"):
             st.switch_page("compare.py")
 
@@ -147,7 +149,7 @@ def _cells(held: Standing) -> dict[str, object]:
     at_once = held.kind in ("instant", "head")
     return {
         "Rank": rank(held),
-        "Model": ("✓ " if held.adopted else "") + held.title,
+        "Model": clipped(("✓ " if held.adopted else "") + held.title, 44),
         f"{TITLES[held.measure]} (90 %)": told_as(held.measure, held.lead),
         "Key accuracy": percent(held.key_accuracy),
         "Measured on": evidence(held),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pages.components.words import percent
 from sslcore.metrics import Report
 from sslcore.quality.intervals import Interval, alike
-from sslcore.shapes import FloatArray
+from sslcore.shapes import BoolArray, FloatArray
 from sslcore.task_metrics import SHARES, TITLES
 from sslcore.workbench.compare import ModelReport, RunPoint
 from sslcore.workbench.learning_curve import CurveResult
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 CLEAR = "rgba(0,0,0,0)"
 GREY = "rgba(128,134,145,0.55)"
 LINES = ("#2E86D1", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#F0E442")
+MODEL_WIDTH = 230
+"""Pixels of a table's column with a model's name, clipped to what fits."""
+LINE = 16
+"""Pixels that a line of a name beside a chart takes."""
 SHAPES = ("circle", "diamond", "square", "triangle-up", "x", "star", "pentagon", "cross")
 CONFIG = {"displaylogo": False, "displayModeBar": False}  # it would lie on the legend; double click resets
 
@@ -53,7 +57,9 @@ def figures_chart(found: Sequence[TaskFigures], names: Sequence[str]) -> go.Figu
 
 def _dots(rows: Sequence[tuple[str, bool, Mapping[str, Interval]]], measure: str) -> go.Figure:
     """One line a model, one shape a figure: title, whether it is rough, figures by what they are called."""
-    picture = _figure(height=90 + 40 * max(len(rows), 1))
+    lines = max((folded(title).count("<br>") + 1 for title, _, _ in rows), default=1)
+    below = 0 if measure in SHARES else 30  # the axis says what it measures
+    picture = _figure(height=90 + below + (12 + LINE * lines) * max(len(rows), 1))
     names = list(dict.fromkeys(name for _, _, figures in rows for name in figures))
     for title, rough, figures in reversed(rows):
         for name, interval in figures.items():
@@ -63,6 +69,7 @@ def _dots(rows: Sequence[tuple[str, bool, Mapping[str, Interval]]], measure: str
                 y=[folded(title)],
                 error_x=_bars([interval]),
                 mode="markers",
+                cliponaxis=False,
                 name=name,
                 legendgroup=name,
                 showlegend=title == rows[0][0],
@@ -77,6 +84,7 @@ def _dots(rows: Sequence[tuple[str, bool, Mapping[str, Interval]]], measure: str
                 hovertemplate=f"{name} {told_as(measure, interval)}<extra></extra>",
             )
     picture.update_layout(scattermode="group", scattergap=0.6)
+    picture.update_layout(margin={"r": 28})  # the last number below the axis, and a mark at its end
     held = [interval for _, _, figures in rows for interval in figures.values()]
     if measure in SHARES:
         low = min((interval.low for interval in held), default=0.0)
@@ -89,9 +97,15 @@ def _dots(rows: Sequence[tuple[str, bool, Mapping[str, Interval]]], measure: str
     return picture
 
 
-def beside_chart(given_A: FloatArray, said_A: FloatArray) -> go.Figure:
-    """Numbers that a model says over those that were given; on the diagonal it is right."""
-    both = [float(value) for value in (*given_A, *said_A)]
+def beside_chart(given_J: FloatArray, said_J: FloatArray, audit_J: BoolArray) -> go.Figure:
+    """Numbers that a model says over those that were given; on the diagonal it is right.
+
+    Args:
+        given_J: Numbers that were given; ``said_J`` what the model says of these items.
+        said_J: See ``given_J``.
+        audit_J: Which are audit answers; the others, labels left out in turn, are hollow.
+    """
+    both = [float(value) for value in (*given_J, *said_J)]
     low, high = min(both), max(both)
     space = 0.05 * (high - low) or 1.0
     picture = _figure(height=360)
@@ -103,14 +117,20 @@ def beside_chart(given_A: FloatArray, said_A: FloatArray) -> go.Figure:
         hoverinfo="skip",
         showlegend=False,
     )
-    picture.add_scatter(
-        x=given_A,
-        y=said_A,
-        mode="markers",
-        marker={"size": 8, "color": LINES[0], "opacity": 0.75},
-        hovertemplate="given %{x:.4g}<br>said %{y:.4g}<extra></extra>",
-        showlegend=False,
-    )
+    for name, shown_J, symbol in (
+        ("label left out in turn", ~audit_J, "circle-open"),
+        ("audit answer", audit_J, "circle"),
+    ):
+        if shown_J.any():
+            picture.add_scatter(
+                x=given_J[shown_J],
+                y=said_J[shown_J],
+                mode="markers",
+                name=name,
+                marker={"size": 8, "symbol": symbol, "color": LINES[0], "opacity": 0.75},
+                hovertemplate=f"given %{{x:.4g}}<br>said %{{y:.4g}}<extra>{name}</extra>",
+                showlegend=not audit_J.all(),
+            )
     picture.update_xaxes(title="given", range=[low - space, high + space])
     picture.update_yaxes(title="said", range=[low - space, high + space])
     return picture
@@ -259,6 +279,15 @@ def short(text: str, most: int = 34) -> str:
     text = " ".join(text.split())
     text = text if len(text) <= most else text[: most - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def clipped(text: str, most: int = 28) -> str:
+    """A title for a table's cell, which cuts what is too long without a sign; the chart has it in full.
+
+    >>> clipped("Run 6"), clipped("Supervised head alone on pixels")
+    ('Run 6', 'Supervised head alone on pi…')
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def folded(text: str, width: int = 26) -> str:

@@ -46,11 +46,11 @@ def rank(place: Standing) -> str:
     return "–" if place.rank is None else f"{place.rank}{' =' if place.tied else ''}"
 
 
-def evidence(held: Standing | TaskFigures) -> str:
-    """What a model's figures rest on."""
+def evidence(held: Standing | TaskFigures, *, rough: bool = True) -> str:
+    """What a model's figures rest on; ``rough``: and whether that is too little."""
     if held.lead is None:
         return "nothing yet"
-    return plural(held.size, f"{held.source} item") + (" (rough)" if held.rough else "")
+    return plural(held.size, f"{held.source} item") + (" (rough)" if held.rough and rough else "")
 
 
 def weights(held: Ensemble) -> str:

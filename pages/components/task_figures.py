@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages import shell
 from pages.components import charts, combining
-from pages.components.rough import rough_figures
+from pages.components.rough import ranked_on, rough_figures
 from pages.components.words import percent, plain, plural
 from sslcore.errors import LabelloomError
 from sslcore.store import Task
@@ -57,7 +57,7 @@ def compare_answers(bench: Workbench, task: Task) -> None:
             st.switch_page("label.py")
         return
     ordered = [found[place.key] for place in places]
-    rough_figures(bench, task)
+    rough_figures(bench, task, ordered)
     chart = charts.figures_chart(ordered, SHOWN[task.kind])
     st.plotly_chart(chart, theme="streamlit", config=charts.CONFIG, key="figures")
     _models(bench, task, places, ordered)
@@ -79,10 +79,10 @@ def _models(bench: Workbench, task: Task, places: Sequence[Standing], found: Seq
         width="stretch",
         column_config={
             "Rank": st.column_config.TextColumn(
-                width=60, help="= shares a rank: the audit items do not tell them apart (90 %)."
+                width=55, help="= shares a rank: the audit items do not tell them apart (90 %)."
             ),
             "Model": st.column_config.TextColumn(
-                width=230, help="✓: Label, Review and Export follow this one."
+                width=charts.MODEL_WIDTH, help="✓: Label, Review and Export follow this one."
             ),
             "Labels": st.column_config.NumberColumn(width=70),
             **shape,
@@ -90,17 +90,19 @@ def _models(bench: Workbench, task: Task, places: Sequence[Standing], found: Seq
     )
     ticked = [found[row].candidate for row in sorted(chosen["selection"]["rows"]) if row < len(found)]
     combining.actions(bench, task, ticked)
-    st.caption("In brackets: 90 % intervals. ↓: less is better. Of all others more is.")
+    st.caption(
+        f"{ranked_on(bench, task, places)}In brackets: 90 % intervals. ↓: less is better; else more is."
+    )
 
 
 def _row(place: Standing, held: TaskFigures, names: Sequence[str]) -> Mapping[str, object]:
     return {
         "Rank": combining.rank(place),
-        "Model": ("✓ " if place.adopted else "") + place.title,
-        **{_title(name): charts.told_as(name, held.figures.get(name)) for name in names[:3]},
-        "Measured on": combining.evidence(held),
+        "Model": charts.clipped(("✓ " if place.adopted else "") + place.title),
+        **{_title(name): charts.told_as(name, held.figures.get(name)) for name in names[:1]},
+        "Measured on": combining.evidence(held, rough=False),  # to be seen on a small screen, too
+        **{_title(name): charts.told_as(name, held.figures.get(name)) for name in names[1:]},
         "Labels": place.labels,
-        **{_title(name): charts.told_as(name, held.figures.get(name)) for name in names[3:]},
     }
 
 
@@ -144,10 +146,14 @@ def _by_class(held: TaskFigures) -> None:
 
 
 def _beside(bench: Workbench, task: Task, held: TaskFigures) -> None:
-    given_A, said_A = bench.compare.pairs(task, held.candidate)
-    if not len(given_A):
-        st.caption("No audit answer to show it on yet.")
+    given_J, said_J, audit_J = bench.compare.pairs(task, held.candidate)
+    if not len(given_J):
+        st.caption("No answer to show it on yet.")
         return
-    chart = charts.beside_chart(given_A, said_A)
+    chart = charts.beside_chart(given_J, said_J, audit_J)
     st.plotly_chart(chart, theme="streamlit", config=charts.CONFIG, key="beside")
-    st.caption(f"{plural(len(given_A), 'audit item')}. On the dotted line it would be right.")
+    audit, labels = int(audit_J.sum()), int((~audit_J).sum())
+    shown = [plural(audit, "audit item")] if audit or not labels else []
+    if labels:
+        shown.insert(0, f"{plural(labels, 'label')} left out in turn (rough)")
+    st.caption(f"{' and '.join(shown)}. On the dotted line it would be right.")

@@ -63,6 +63,7 @@ class Standing:
         labels: How many labels it learned from.
         minutes: How long it took; None for what is fitted at once.
         adopted: Whether the task follows it.
+        mixed: Whether figures of the task's models rest on different items, so that only ranks compare them.
     """
 
     rank: int | None
@@ -80,6 +81,7 @@ class Standing:
     labels: int
     minutes: float | None
     adopted: bool
+    mixed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -187,7 +189,8 @@ class AdviceDesk(Desk):
         """The models of a task, best first; what ranks them suits its kind (:data:`LEAD`).
 
         Models that the audit items cannot tell apart share a rank. The order within a rank is that of
-        their figure.
+        their figure, or, where some figures rest on labels left out in turn and others on audit answers,
+        that of what the models do on the audit items, which they share.
         """
         measured, measure = self.bench.compare.measured(task), LEAD[task.kind]
         followed, sign = self.bench.compare.followed(task), -1.0 if measure in LOWER_IS_BETTER else 1.0
@@ -196,7 +199,13 @@ class AdviceDesk(Desk):
         def good(held: Measured) -> float:
             return -np.inf if held.lead is None else sign * held.lead.value
 
-        ordered = sorted(measured, key=good, reverse=True)
+        def good_on_audit(held: Measured) -> tuple[float, float]:
+            score_A = self.bench.compare.scores(task, held.candidate)
+            told = held.lead is not None and np.isfinite(score_A).any()
+            return float(np.nanmean(score_A)) if told else -np.inf, good(held)
+
+        mixed = not comparable(measured)
+        ordered = sorted(measured, key=good_on_audit if mixed else good, reverse=True)
         there = [held.candidate for held in ordered if held.lead is not None]
         rank = ranks([self.bench.compare.scores(task, candidate) for candidate in there])
         place = dict(zip((candidate.key for candidate in there), rank))
@@ -221,6 +230,7 @@ class AdviceDesk(Desk):
                     labels=who.labels,
                     minutes=None if run is None else _minutes(run),
                     adopted=who.key == followed,
+                    mixed=mixed,
                 )
             )
         return found
@@ -353,6 +363,11 @@ def ranks(score_MA: Sequence[FloatArray]) -> list[int]:
     return found
 
 
+def comparable(found: Sequence[Measured]) -> bool:
+    """Whether the figures of models all rest on items of one kind: audit answers, or labels left out."""
+    return len({held.source for held in found if held.lead is not None}) < 2
+
+
 def _accuracy(held: Measured) -> Interval | None:
     """Share of items that are right, of sets in all classes."""
     return held.figures.get("subset_accuracy") if isinstance(held, TaskFigures) else held.lead
@@ -381,6 +396,7 @@ __all__ = [
     "Situation",
     "Standing",
     "Tried",
+    "comparable",
     "first_words",
     "ranks",
 ]

@@ -19,11 +19,11 @@ from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.store import Task
 from sslcore.workbench.candidates import Candidate, Candidates, columns, scores
 from sslcore.workbench.desk import Desk
-from sslcore.workbench.figures import answered_audit, left_out_of, numbers
+from sslcore.workbench.figures import answered_audit, left_out_of
 from sslcore.workbench.learning_curve import CurveResult, LearningCurve, label_order
 from sslcore.workbench.live import ENOUGH_AUDIT
 from sslcore.workbench.snapshot import CHOICE, Snapshot
-from sslcore.workbench.task_reports import TaskFigures, task_figures
+from sslcore.workbench.task_reports import TaskFigures, judged_numbers, task_figures
 
 if TYPE_CHECKING:
     from sslcore.workbench.bench import Workbench
@@ -130,12 +130,9 @@ class CompareDesk(Desk):
         """Rows of the audit split that have an answer."""
         return answered_audit(self.snapshot(task).state)
 
-    def pairs(self, task: Task, candidate: Candidate) -> tuple[FloatArray, FloatArray]:
-        """Of a numeric task, the audit answers that a model can be judged on, and what it says of them."""
-        row_A = self.audit(task)
-        row_A = row_A[candidate.fair(row_A)]
-        assert candidate.value_N is not None
-        return numbers(self.snapshot(task).state, row_A), candidate.value_N[row_A]
+    def pairs(self, task: Task, candidate: Candidate) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Of a numeric task, the answers that a model's figures rest on; see :func:`judged_numbers`."""
+        return judged_numbers(self.snapshot(task), candidate)
 
     def audit_needed(self, task: Task) -> int:
         """How many more audit answers make the figures more than rough."""

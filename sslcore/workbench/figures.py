@@ -117,9 +117,21 @@ def number_report(
     """The same of numbers; see :func:`set_report`."""
     from sslcore.task_metrics import TaskReport, numeric_figures
 
+    given_J, said_J, source = number_pairs(state, said_N, left_out=left_out, row_A=row_A)
+    return TaskReport("numeric", len(given_J), numeric_figures(given_J, said_J)), source
+
+
+def number_pairs(
+    state: TaskState,
+    said_N: FloatArray,
+    *,
+    left_out: tuple[IntArray, FloatArray] | None = None,
+    row_A: IntArray | None = None,
+) -> tuple[FloatArray, FloatArray, str]:
+    """Numbers that :func:`number_report` rests on, given and said, audit answers last; and their source."""
     row_J = answered_audit(state) if row_A is None else row_A
     row_J, said_J, source = _joined(state, row_J, said_N[row_J], left_out)
-    return TaskReport("numeric", len(row_J), numeric_figures(numbers(state, row_J), said_J)), source
+    return numbers(state, row_J), said_J, source
 
 
 def answer_report(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sslcore.instant.numeric import NumericResult
 from sslcore.quality.intervals import Interval
-from sslcore.shapes import FloatArray, IntArray
+from sslcore.shapes import BoolArray, FloatArray, IntArray
 from sslcore.task_metrics import LEAD, ClassRow, TaskReport
 from sslcore.workbench.candidates import Candidate, columns
-from sslcore.workbench.figures import ENOUGH_AUDIT, answered_audit, number_report, set_report
+from sslcore.workbench.figures import ENOUGH_AUDIT, answered_audit, number_pairs, number_report, set_report
 from sslcore.workbench.snapshot import Snapshot
 
 
@@ -76,6 +78,20 @@ def task_figures(snapshot: Snapshot, candidate: Candidate) -> TaskFigures:
     if not found.figures:
         return TaskFigures(candidate, None, "none", True)
     return TaskFigures(candidate, found, source, source != "audit" or found.size < ENOUGH_AUDIT)
+
+
+def judged_numbers(snapshot: Snapshot, candidate: Candidate) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Of a numeric task, what a model's figures rest on.
+
+    Returns:
+        The numbers that were given, what the model says of these items, and which are audit answers.
+    """
+    assert candidate.value_N is not None
+    row_A = answered_audit(snapshot.state)
+    row_A = row_A[candidate.fair(row_A)]
+    left_out = _left_out(snapshot, candidate)
+    given_J, said_J, _ = number_pairs(snapshot.state, candidate.value_N, left_out=left_out, row_A=row_A)
+    return given_J, said_J, np.arange(len(given_J)) >= len(given_J) - len(row_A)
 
 
 def _left_out(snapshot: Snapshot, candidate: Candidate) -> tuple[IntArray, FloatArray] | None:

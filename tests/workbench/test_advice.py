@@ -319,6 +319,28 @@ def test_without_audit_answers_nothing_is_told_apart(bench):
     assert [found[f"run:{run_id}"] for run_id in ids] == [None, None]
 
 
+def test_figures_of_different_items_are_not_ranked_as_if_they_were_the_same(bench):
+    """With few audit answers the instant loop's figure is of labels left out, a run's of the audit items."""
+    audit(bench, 10)
+    good, poor = (bench.train.start(["topic"], method="fixmatch") for _ in range(2))
+    finish(bench, good, right=1.0)
+    finish(bench, poor, right=0.0)
+    places = bench.advice.standings(bench.task())
+    sources = {held.key: held.source for held in places}
+    assert (sources["instant"], sources[f"run:{good}"]) == ("out-of-fold", "audit")
+    assert all(held.mixed for held in places)
+    scores = {}
+    for held in places:
+        candidate = bench.compare.candidate(bench.task(), held.key)
+        scores[held.key] = bench.compare.scores(bench.task(), candidate).mean()
+    along = [scores[held.key] for held in places]
+    assert along == sorted(along, reverse=True), "the order is by what all were asked"
+    found = {held.key: held for held in places}
+    assert found[f"run:{good}"].rank == 1 < found[f"run:{poor}"].rank
+    audit(bench, 30)
+    assert not any(held.mixed for held in bench.advice.standings(bench.task()))
+
+
 def test_what_a_run_saw_is_not_held_for_it(bench):
     audit(bench, 30)
     run_id = bench.train.start(["topic"], method="fixmatch")

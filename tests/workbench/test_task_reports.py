@@ -117,3 +117,17 @@ def test_models_of_sets_are_not_combined_and_it_is_said_why(digits):
     said = digits.ensembles.obstacle(task, ["run:1", "instant"])
     assert "one class an item" in said
     assert "adopt the best model instead" in said
+
+
+def test_a_model_of_numbers_is_shown_on_what_its_figures_rest_on(reviews):
+    task = reviews.task("score")
+    run_id = run(reviews, task, number_guess(reviews, task))
+    answer(reviews, task, range(150, 153), client="audit", purpose="audit")
+    found = by_key(reviews, task)
+    for key, labels in (("instant", 40), ("head", 40), (f"run:{run_id}", 0)):
+        given_J, said_J, audit_J = reviews.compare.pairs(task, found[key].candidate)
+        assert len(given_J) == len(said_J) == len(audit_J) == labels + 3 == found[key].size
+        assert audit_J.tolist() == [False] * labels + [True] * 3
+        assert np.abs(given_J - said_J).mean() == pytest.approx(found[key].lead.value)
+    answer(reviews, task, range(100, 130), client="more", purpose="audit")
+    assert reviews.compare.pairs(task, by_key(reviews, task)["instant"].candidate)[2].all()
