@@ -108,7 +108,7 @@ def why_doubted(snapshot: Snapshot, row: int, given: Any, suggested: Any, usual:
         return "The machine says nothing of it just now."
     if snapshot.task.kind == "numeric":
         number = _number(snapshot, said)
-        return f"Without this label the machine says {number} (± {about(usual)}); given {given:g}."
+        return f"Without this label the machine says {number} (usually ± {about(usual)}); given {given:g}."
     if snapshot.multiple:
         return _why_set(snapshot, said, given, suggested)
     return _why_class(snapshot, row, said, given, suggested)
@@ -172,7 +172,7 @@ def why_grouped(
         rest = f", {without} without a label" if without else ""
         text = f"{n} items that are all but the same, with different labels: {labels}{rest}."
         if number and said is not None and usual:
-            text += f" Without them the machine says {_number(snapshot, said)} (± {about(usual)})."
+            text += f" Without them the machine says {_number(snapshot, said)} (usually ± {about(usual)})."
         return text
     if kind == OPEN:
         return f"{n} items that are all but the same, none with a label: one answer can serve them all."
@@ -194,8 +194,12 @@ def _key(value: Any) -> Any:
 
 
 def percent(share: float) -> str:
-    """A probability as people read it; never "100 %" for what is only nearly so."""
-    return ">99 %" if share > 0.995 else "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
+    """A probability as people read it; never "100 %" for what is only nearly so, nor "0 %".
+
+    >>> percent(0.0), percent(0.43), percent(0.994)
+    ('<1 %', '43 %', '>99 %')
+    """
+    return ">99 %" if share > 0.99 else "<1 %" if share < 0.01 else f"{100 * share:.0f} %"
 
 
 def about(error: float) -> str:

@@ -44,8 +44,12 @@ class PracticeDesk(Desk):
         """All six, in order."""
         runs = [run for run in self.store.runs.list() if run.kind in PREDICTS]
         done = [run for run in runs if run.status == "done"]
-        needed = max((self._audit_needed(task) for task in self.bench.tasks()), default=ENOUGH_AUDIT)
+        tasks = self.bench.tasks()
+        neediest = max(tasks, key=self._audit_needed, default=None)
+        needed = ENOUGH_AUDIT if neediest is None else self._audit_needed(neediest)
         asked = f"answer {needed} more audit question{'' if needed == 1 else 's'}"
+        if neediest is not None and len(tasks) > 1:
+            asked += f" of {neediest.name}"
         improved = bool(done) and self._improved(min(run.labels_upto or 0 for run in done))
         return (
             Step("prepare", self._prepared(), "add items, name the classes, wait for features", "data.py"),

@@ -210,7 +210,7 @@ class QualityDesk(Desk):
             case = _case(f"o{card['item_id']}", card, [_member(card)], [card], why=why)
             case |= _drawn(snapshot, opinions.said_of(snapshot, row), None)
             if (told := kinds.said(snapshot, row)) is not None and told.low is not None:
-                case |= {"low": told.low, "high": told.high, "range": card["interval"]}
+                case |= {"low": told.low, "high": told.high, "range": card["interval"], "usual": False}
             cases.append(case)
         return cases
 
@@ -444,6 +444,9 @@ def _case(
 def _drawn(snapshot: Snapshot, said: FloatArray | None, reach: float | None) -> dict[str, Any]:
     """What the page draws beside a set or a number: how probable each class is, or where the number may lie.
 
+    A labelled item has no interval of its own that holds nine in ten: how far numbers usually are off stands
+    in for it, and is drawn and called otherwise.
+
     Args:
         snapshot: What is known now.
         said: What the machine says without the label.
@@ -457,7 +460,8 @@ def _drawn(snapshot: Snapshot, said: FloatArray | None, reach: float | None) -> 
         "proba": opinions.shown_proba(snapshot, said),
         "low": low,
         "high": high,
-        "range": f"± {opinions.about(reach)}" if reach else None,
+        "range": f"usually ± {opinions.about(reach)}" if reach else None,
+        "usual": low is not None,
     }
 
 

@@ -47,7 +47,7 @@ class SimulationDesk(Desk):
             return (
                 f"The task {task.name!r} has no answer key: to replay labelling, the right class of its "
                 "items must be known, and hidden from the machine. Catalogue sets have one: take one of the "
-                "demos on the Data page, or `python -m sslcore demo bbc-news`."
+                "demos on the Data page, or the command: python -m sslcore demo bbc-news"
             )
         if not self.views():
             return "No features are ready yet. They are computed in the background; come back in a moment."

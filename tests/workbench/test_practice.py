@@ -70,3 +70,13 @@ def test_the_line_is_put_away_for_good(bench):
     assert bench.practice.hidden
     bench.practice.hide(False)
     assert not bench.practice.hidden
+
+
+def test_the_task_that_lacks_most_audit_answers_is_named(bench):
+    run_id = bench.train.start(["topic"], method="fixmatch")
+    finish(bench, run_id)
+    audit(bench, 4)
+    assert bench.practice.next().todo.startswith("answer 16 more audit questions: ")
+    bench.store.add_task("mood", kind="single", classes=["good", "bad"])
+    bench.live.refresh()
+    assert bench.practice.next().todo.startswith("answer 20 more audit questions of mood: ")

@@ -428,8 +428,9 @@ def test_wrong_numbers_are_found_and_the_why_tells_the_usual_error(scores):
     said, given = found.suggested_M[0], found.given_M[0]
     assert case["members"][0]["label"] == given
     assert case["suggestion"]["value"] == said
-    assert case["why"].startswith(f"Without this label the machine says {said:.1f} (± ")
+    assert case["why"].startswith(f"Without this label the machine says {said:.1f} (usually ± ")
     assert case["why"].endswith(f"); given {given:g}.")
+    assert case["usual"], "no interval that holds nine in ten, and so it is drawn otherwise"
     assert case["low"] < said < case["high"]
     assert not case["low"] <= given <= case["high"]
 
@@ -550,7 +551,7 @@ def test_numbers_contradict_where_they_are_further_apart_than_the_machine_is_off
     assert second["suggestion"]["value"] == 5.0
     assert third["suggestion"]["value"] == round(third["suggestion"]["value"], 1)
     assert third["confidence"] is None
-    assert third["range"].startswith("± ")
+    assert third["range"].startswith("usually ± ")
 
 
 def test_outliers_of_any_kind_suggest_what_the_machine_says(shapes):

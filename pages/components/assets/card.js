@@ -621,7 +621,7 @@ class LabelView {
     for (const [position, { root, bar, sure }] of this._choiceOf) {
       const p = wrong.includes(position) ? 0 : (proba.get(position) ?? 0);
       bar.style.transform = `scaleX(${p})`;
-      const text = p >= 0.005 ? percent(p) : "";
+      const text = proba.has(position) && !wrong.includes(position) ? percent(p) : "";
       if (sure.textContent !== text) sure.textContent = text;
       root.classList.toggle("suggested", position === suggested);
       root.classList.toggle("given", position === held);

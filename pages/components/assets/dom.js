@@ -33,12 +33,12 @@ export function button(properties, ...children) {
 }
 
 /**
- * A probability as people read it; never "100 %" for what is only nearly so.
+ * A probability as people read it; never "100 %" for what is only nearly so, nor "0 %".
  * @param {number} p
  */
 export function percent(p) {
   if (p > 0.99 && p < 1.0000001) return ">99 %";
-  if (p > 0 && p < 0.01) return "<1 %";
+  if (p < 0.01) return "<1 %";
   return `${Math.round(p * 100)} %`;
 }
 

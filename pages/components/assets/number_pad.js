@@ -191,6 +191,8 @@ export class NumberPad {
     const at = (x) => `${(100 * Math.min(1, Math.max(0, (x - low) / (high - low || 1)))).toFixed(2)}%`;
     this.dot.hidden = !said;
     this.band.hidden = !said || said.low === null;
+    this.band.classList.toggle("usual", Boolean(said?.usual));
+    this.track.title = this.band.hidden ? "" : said.usual ? "Hatched: how far the machine usually is off" : "The band holds nine in ten";
     if (said) this.dot.style.left = at(said.value);
     if (said && said.low !== null) {
       this.band.style.left = at(said.low);

@@ -29,7 +29,7 @@ const SOURCES = { human: "by a person", bulk: "by a person, with others", import
  * @typedef {{verb: string, words: string, batches: string[]}} Given
  * @typedef {number | number[]} Value Of one choice a position, of several positions, or a number.
  * @typedef {{id: string, suggestion: any, confidence: number | null, why: string, proba: [number, number][],
- *   low: number | null, high: number | null, range: string | null,
+ *   low: number | null, high: number | null, range: string | null, usual: boolean,
  *   members: {item_id: number, label: Value | null, audit: boolean}[], items: any[]}} Case
  * @typedef {{case: Case, given: Given | null, flagged: boolean, draft?: any}} Entry `draft`: for the pad.
  */
@@ -157,9 +157,9 @@ class Settle {
 
   /** What the pad shows of a case, and what is marked or typed there. @param {Entry} entry */
   _draft(entry) {
-    const { members, suggestion, confidence, low, high, proba } = entry.case;
+    const { members, suggestion, confidence, low, high, usual, proba } = entry.case;
     const labels = distinct(members);
-    const said = suggestion && { value: suggestion.value, confidence, low, high };
+    const said = suggestion && { value: suggestion.value, confidence, low, high, usual };
     entry.draft ??= { card: { label: labels.length === 1 ? labels[0] : null, said, proba, audit: false }, given: null, marks: null, typed: "" };
     return entry.draft;
   }
