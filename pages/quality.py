@@ -29,8 +29,8 @@ JUDGED = {  # what labels are judged by, by the kind of task
     "ordinal": BY_CLASS,
     "multiple": "Sets are judged by what the machine says of each class without them: the class that fits "
     "worst counts most.",
-    "numeric": "Numbers are judged by what the machine says without them; ± and the hatched band are how far it usually is off. "
-    "What lies more than three times as far is listed.",
+    "numeric": "Numbers are judged by what the machine says without them; ± and the hatched band are how far "
+    "it usually is off. What lies more than three times as far is listed.",
 }
 LOOK_EVERY = 1.5  # seconds between two looks at whether a figure was finished or labels have come
 DIFFERENCES = {

@@ -255,7 +255,8 @@ def _gave(tried: Tried) -> str:
     if place.lead is None:
         return f"Run {run.id} is done; its figures need audit answers{key}"
     where = "shared rank" if place.tied else "rank"
-    rough = ", rough" if place.rough else ""
+    rough = f", by {plural(place.size, 'audit item')} (rough)" if place.rough and place.mixed else ""
+    rough = rough or (", rough" if place.rough else "")
     return (
         f"Run {run.id} gave **{plain(told_as(place.measure, place.lead))}**: {where} {place.rank}{rough}{key}"
     )

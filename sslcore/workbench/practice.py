@@ -50,12 +50,14 @@ class PracticeDesk(Desk):
         asked = f"answer {needed} more audit question{'' if needed == 1 else 's'}"
         if neediest is not None and len(tasks) > 1:
             asked += f" of {neediest.name}"
+        else:
+            asked += ": figures are rough until then"
         improved = bool(done) and self._improved(min(run.labels_upto or 0 for run in done))
         return (
             Step("prepare", self._prepared(), "add items, name the classes, wait for features", "data.py"),
             Step("define", bool(runs), "choose a recipe on Train", "train.py"),
             Step("train", bool(done), "wait for a run to finish" if runs else "start a run", "train.py"),
-            Step("evaluate", needed == 0, f"{asked}: figures are rough until then", "label.py"),
+            Step("evaluate", needed == 0, asked, "label.py"),
             Step("look", self._looked(), "go over what the machine is least sure of", "review.py"),
             Step("improve", improved, "label where models disagree, or adopt the better one", "compare.py"),
         )

@@ -1,6 +1,7 @@
 """The Label page as people use it: keys in a real browser, what the store then holds."""
 
 import json
+import re
 import sqlite3
 
 import pytest
@@ -168,6 +169,13 @@ def test_rejecting_an_item_with_an_answer_rejects_that_answer(open_card):
     state = card.state()
     assert state.label_N[first - 1] == given
     assert not state.rejected.get(first - 1)
+
+
+def test_every_class_says_how_probable_it_is_and_none_is_said_to_be_nothing(open_card):
+    card = open_card("told", labelled=120)
+    told = card.page.locator(".choice .sure").all_inner_texts()
+    assert len(told) == 4
+    assert all(re.fullmatch(r"(<1|>99|[1-9]\d?) %", text) for text in told), told
 
 
 def test_a_rejected_class_is_not_suggested_on_the_way_back(open_card):

@@ -253,10 +253,9 @@ def test_a_doubtful_set_and_a_doubtful_number_by_keyboard(page, shared_server):
     settle = opened(page, shared_server, "quality-numbers", task="score")
     shown = shown_cases(settle)
     before = {item_id: value(item_id) for item_id in shown[:3]}
-    assert re.search(
-        r"the machine says [\d.-]+ \(usually ± [\d.]+\); given",
-        page.get_by_test_id("settle-why").inner_text(),
-    )
+    why = page.get_by_test_id("settle-why").inner_text()
+    assert re.search(r"the machine says [\d.-]+ \(usually ± [\d.]+\); given", why)
+    expect(settle.locator(".track .band.usual")).to_be_visible()
     page.keyboard.press("k")
     page.keyboard.press("Enter")  # the suggested number
     for key in ("4", "7", "Backspace", ".", "2"):

@@ -79,4 +79,4 @@ def test_the_task_that_lacks_most_audit_answers_is_named(bench):
     assert bench.practice.next().todo.startswith("answer 16 more audit questions: ")
     bench.store.add_task("mood", kind="single", classes=["good", "bad"])
     bench.live.refresh()
-    assert bench.practice.next().todo.startswith("answer 20 more audit questions of mood: ")
+    assert bench.practice.next().todo == "answer 20 more audit questions of mood"

@@ -157,6 +157,7 @@ def test_a_broken_file_is_computed_again(bench, computed):
 def test_without_a_key_or_features_it_says_why(open_bench):
     bare = open_bench(key=False)
     assert "no answer key" in bare.simulation.obstacle(bare.task())
+    assert "`" not in bare.simulation.obstacle(bare.task()), "a page would show the sign itself"
     assert "demo" in bare.simulation.obstacle(bare.task())
     with pytest.raises(DataError, match="no answer key"):
         start(bare)
