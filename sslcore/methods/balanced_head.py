@@ -60,19 +60,19 @@ class BalancedMethod(Method):
             return super().classify(model, feature_BD)
         return model.classify_by(self.own["heads"], feature_BD)  # type: ignore[arg-type]
 
-    def beside(
+    def further(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
-    ) -> Tensor | None:
-        """The loss of the balanced heads."""
+    ) -> Sequence[Tensor] | None:
+        """The loss of each task's balanced head."""
         import torch
 
         from sslcore.losses.balanced import keep, keep_chance
         from sslcore.losses.pseudo_label import weighted_soft_label
 
-        total = self._balanced_labels(model, seen_T, batch, rng)
+        loss_T = self._balanced_labels(model, seen_T, batch, rng)
         features = seen_T[0].features
-        if total is None or "weak" not in features:
-            return total
+        if loss_T is None or "weak" not in features:
+            return loss_T
         with torch.no_grad():
             weak_T = model.classify(features["weak"])
         strong_T = model.classify(features[self.learn_views[0]])
@@ -81,30 +81,29 @@ class BalancedMethod(Method):
             top_U, answer_U = target_UC.max(1)
             late_U = 1 - at.done * (1 - keep_chance(self.state[f"{task}.labels_C"])[answer_U])
             kept_U = keep(late_U, rng=rng) * (top_U >= SURE)
-            total = total + weighted_soft_label(strong_T[task], target_UC, kept_U)
-        return total
+            loss_T[task] = loss_T[task] + weighted_soft_label(strong_T[task], target_UC, kept_U)
+        return loss_T
 
-    def labels_beside(
+    def labels_further(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
-    ) -> Tensor | None:
-        """The balanced heads' loss on labelled items; they give the answers and must not stand still."""
+    ) -> Sequence[Tensor] | None:
+        """The balanced heads' losses on labelled items; they give the answers and must not stand still."""
         return self._balanced_labels(model, seen_T, batch, rng)
 
     def _balanced_labels(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
-    ) -> Tensor | None:
+    ) -> list[Tensor] | None:
         from sslcore.losses.adaptive import class_counts
         from sslcore.losses.balanced import keep, keep_chance
         from sslcore.losses.supervised import weighted_cross_entropy
 
         if not self.config.balanced_head:
             return None
-        labelled_T = model.classify(seen_T[0].features["labelled"])
-        total = labelled_T[0].new_zeros(())
-        for task, logits_BC in enumerate(labelled_T):
+        loss_T = []
+        for task, logits_BC in enumerate(model.classify(seen_T[0].features["labelled"])):
             label_B = batch.label_TB[task]
             count_C = self.state[f"{task}.labels_C"]
             count_C += class_counts(label_B, len(count_C))[1:]
             kept_B = keep(keep_chance(count_C)[label_B.clamp(min=0)], rng=rng) * (label_B >= 0)
-            total = total + weighted_cross_entropy(logits_BC, label_B, kept_B)
-        return total
+            loss_T.append(weighted_cross_entropy(logits_BC, label_B, kept_B))
+        return loss_T

@@ -93,7 +93,10 @@ class UnlabelledTerm:
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a step tells the loop, all tensors on the device: reading them here would stall it."""
+    """What a step tells the loop, all tensors on the device: reading them here would stall it.
+
+    What stands beside is what no task's own head pays, further losses of the tasks among it.
+    """
 
     loss_labelled: Tensor
     loss_unlabelled: Tensor
@@ -223,8 +226,8 @@ class Method(ABC):
             rng: Randomness of this step, on the device.
 
         Returns:
-            A scalar a task (labelled, plus the unlabelled one, ramped and weighted), a scalar beside them,
-            and what the step tells.
+            A scalar a task (labelled, plus the unlabelled one, ramped and weighted, plus a further one), a
+            scalar beside them, and what the step tells.
         """
         seen_T = self.look(model, batch, at, rng)
         zero = seen_T[0].logits["labelled"].new_zeros(())
@@ -244,9 +247,11 @@ class Method(ABC):
                 weights.append(term.weight_U.detach())
                 labels.append(term.label_U)
             per_task.append(loss)
+        per_task, told = _with_further(per_task, self.further(model, seen_T, batch, at, rng), zero)
         beside = self.beside(model, seen_T, batch, at, rng)
         beside = zero if beside is None else beside
-        return per_task, beside, Diagnostics(supervised, unlabelled, beside.detach(), weights, labels)
+        told = told + beside.detach()
+        return per_task, beside, Diagnostics(supervised, unlabelled, told, weights, labels)
 
     def labels_alone(
         self, model: Network, batch: Batch, rng: torch.Generator
@@ -264,15 +269,22 @@ class Method(ABC):
             for task, seen in enumerate(seen_T)
         ]
         zero = per_task[0].new_zeros(())
+        supervised = sum((loss.detach() for loss in per_task), zero)
+        per_task, told = _with_further(per_task, self.labels_further(model, seen_T, batch, rng), zero)
         beside = self.labels_beside(model, seen_T, batch, rng)
         beside = zero if beside is None else beside
-        told = Diagnostics(sum((loss.detach() for loss in per_task), zero), zero, beside.detach())
-        return per_task, beside, told
+        return per_task, beside, Diagnostics(supervised, zero, told + beside.detach())
+
+    def labels_further(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
+    ) -> Sequence[Tensor] | None:
+        """As :meth:`further`, in a step of labels alone."""
+        return None
 
     def labels_beside(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
     ) -> Tensor | None:
-        """What is learned beside the tasks in a step of labels alone: heads of the method's own, mostly."""
+        """As :meth:`beside`, in a step of labels alone."""
         return None
 
     def loss(
@@ -366,10 +378,17 @@ class Method(ABC):
             at: Where the run stands.
         """
 
+    def further(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
+    ) -> Sequence[Tensor] | None:
+        """A further loss of each task, of a second head or another view: it counts by the task's weight and
+        is balanced with it. None where the method has none."""
+        return None
+
     def beside(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
     ) -> Tensor | None:
-        """A further loss with its own weight: a rotation to tell, a second head to balance."""
+        """A loss that is no task's and has its own weight: a rotation to tell, a generator's."""
         return None
 
     def accept(self, task: int, proba_UC: Tensor) -> Tensor | None:
@@ -387,3 +406,13 @@ class Method(ABC):
     def thresholds(self, task: int) -> Tensor | None:
         """The confidence ``C`` that an answer of each class needs now; None where there is no such bar."""
         return None
+
+
+def _with_further(
+    per_task: list[Tensor], further: Sequence[Tensor] | None, zero: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    """Each task's loss with its further one, and the sum of those, detached."""
+    if further is None:
+        return per_task, zero
+    both = [loss + more for loss, more in zip(per_task, further, strict=True)]
+    return both, sum((more.detach() for more in further), zero)

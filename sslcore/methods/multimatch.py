@@ -85,16 +85,16 @@ class MultiMatch(Method):
         loss = weighted_pseudo_label(seen.logits["strong"], label_U, weight_U)
         return UnlabelledTerm(loss, weight_U.clamp(max=1), label_U)
 
-    def beside(
+    def further(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
-    ) -> Tensor:
-        """The same for the other heads, and their labelled items."""
+    ) -> Sequence[Tensor]:
+        """The same for the other heads of each task, and their labelled items."""
         import torch
 
         from sslcore.losses.pseudo_label import weighted_pseudo_label
 
         weight = self.weight * self.raised(at)
-        total = self.labels_beside(model, seen_T, batch, rng)
+        loss_T = self.labels_further(model, seen_T, batch, rng)
         for task, seen in enumerate(seen_T):
             strong_UHC = self._all_heads(task, seen, "strong")
             with torch.no_grad():
@@ -102,23 +102,21 @@ class MultiMatch(Method):
             for head in range(1, HEADS):
                 label_U, weight_U = self._taught(task, weak_UHC, batch, head=head)
                 loss = weighted_pseudo_label(strong_UHC[:, head], label_U, weight_U)
-                total = total + weight * loss
-        return total
+                loss_T[task] = loss_T[task] + weight * loss
+        return loss_T
 
-    def labels_beside(
+    def labels_further(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, rng: torch.Generator
-    ) -> Tensor:
+    ) -> list[Tensor]:
         """The other heads learn the labelled items: else they would have nothing to agree on but chance."""
-        import torch
-
         from sslcore.losses.supervised import masked_cross_entropy
 
-        total = batch.labelled_B.new_zeros((), dtype=torch.float32)
+        loss_T = []
         for task, seen in enumerate(seen_T):
             labelled_BHC = self._all_heads(task, seen, "labelled")
-            for head in range(1, HEADS):
-                total = total + masked_cross_entropy(labelled_BHC[:, head], batch.label_TB[task])
-        return total
+            each = [masked_cross_entropy(labelled_BHC[:, h], batch.label_TB[task]) for h in range(1, HEADS)]
+            loss_T.append(each[0] + each[1])
+        return loss_T
 
     def accept(self, task: int, proba_UC: Tensor) -> Tensor:
         """1 where the margin of the answer reaches the first head's threshold."""

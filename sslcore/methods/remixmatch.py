@@ -82,32 +82,40 @@ class ReMixMatch(MixMatch):
         loss = weighted_soft_label(seen.logits["mixed"], mixed_UC, mixed_UC.new_ones(len(mixed_UC)))
         return UnlabelledTerm(loss, self.accept(task, guess_UC), guess_UC.argmax(1))
 
-    def beside(
+    def further(
         self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
-    ) -> Tensor:
-        """The guesses on a strong view that is not mixed, and the turn of the same view."""
-        from sslcore.models.batch_norm import still_statistics
-
-        with still_statistics(model):  # learned from clean views, as in MixMatch
-            return self._anchored(model, seen_T, batch, at, rng)
-
-    def _anchored(
-        self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
-    ) -> Tensor:
+    ) -> Sequence[Tensor]:
+        """The guesses on a strong view that is not mixed."""
         import torch
-        import torch.nn.functional as F
 
-        from sslcore.augment.geometry import quarter_turns
         from sslcore.losses.pseudo_label import weighted_soft_label
+        from sslcore.models.batch_norm import still_statistics
 
         strong_U = batch.views["strong"]
         weight_U = torch.ones(len(strong_U), device=strong_U.device)
         anchor = self.config.anchor_weight * self.raised(at)
-        total = weight_U.new_zeros(())
-        for logits_UC, seen in zip(self.classify(model, model.features(strong_U)), seen_T, strict=True):
-            total = total + anchor * weighted_soft_label(logits_UC, seen.targets["guess"], weight_U)
-        if "rotation" in self.own:
-            turn_U = torch.randint(0, 4, (len(strong_U),), generator=rng, device=strong_U.device)
+        with still_statistics(model):  # learned from clean views, as in MixMatch
+            logits_T = self.classify(model, model.features(strong_U))
+        return [
+            anchor * weighted_soft_label(logits_UC, seen.targets["guess"], weight_U)
+            for logits_UC, seen in zip(logits_T, seen_T, strict=True)
+        ]
+
+    def beside(
+        self, model: Network, seen_T: Sequence[Seen], batch: Batch, at: Moment, rng: torch.Generator
+    ) -> Tensor | None:
+        """The turn of the same view."""
+        import torch
+        import torch.nn.functional as F
+
+        from sslcore.augment.geometry import quarter_turns
+        from sslcore.models.batch_norm import still_statistics
+
+        if "rotation" not in self.own:
+            return None
+        strong_U = batch.views["strong"]
+        turn_U = torch.randint(0, 4, (len(strong_U),), generator=rng, device=strong_U.device)
+        with still_statistics(model):
             logits_U4 = self.own["rotation"](model.features(quarter_turns(strong_U, turn_U))).float()
-            total = total + self.config.rotation_weight * F.cross_entropy(logits_U4, turn_U)
-        return total
+        loss: Tensor = self.config.rotation_weight * F.cross_entropy(logits_U4, turn_U)
+        return loss

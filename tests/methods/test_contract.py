@@ -10,7 +10,9 @@ import torch
 
 from sslcore.losses.consistency import ramp_up
 from sslcore.methods import METHODS
-from sslcore.methods.base import RampedConfig
+from sslcore.methods.balanced_head import BalancedConfig
+from sslcore.methods.base import Moment, RampedConfig
+from sslcore.models import TaskShape
 from sslcore.training.checkpoint import read_checkpoint
 from sslcore.training.run import CHECKPOINT, train
 from tests.methods import bench
@@ -63,6 +65,35 @@ def test_early_in_a_run_answers_are_let_in_along_the_ramp(name):
     whole = bench.loss(bench.method(name, ramp=0.0), net, given=given, at=early)[1].loss_unlabelled
     some = bench.loss(bench.method(name, ramp=0.4), net, given=given, at=early)[1].loss_unlabelled
     torch.testing.assert_close(some, ramp_up(0.15, 0.4) * whole)
+
+
+HEADS = [(name, {}) for name in NAMES]
+HEADS += [
+    (entry.name, {"balanced_head": True}) for entry in METHODS if issubclass(entry.config, BalancedConfig)
+]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["whole", "labels"])
+@pytest.mark.parametrize(("name", "settings"), HEADS)
+def test_the_weight_of_a_task_reaches_all_that_learns_to_answer_it(name, settings, alone):
+    entry, net, teacher = METHODS[name], bench.network(classes=(3, 3)), bench.network(1, classes=(3, 3))
+    made = entry.value(entry.config(**settings), [TaskShape("a", 3, weight=50.0), TaskShape("b", 3)], 50)
+    made.build(net)
+    given = bench.batch(made.views)
+    given = dataclasses.replace(given, label_TB=given.label_TB.repeat(2, 1))
+    rng = torch.Generator().manual_seed(0)
+    if alone:
+        loss_T, beside, _ = made.labels_alone(net, given, rng)
+    else:
+        loss_T, beside, _ = made.losses(net, given, Moment(10, 0.5, teacher.eval()), rng)
+    heads = [net.heads[0], *([made.own["heads"][0]] if "heads" in made.own else [])]
+    for weight in (weight for head in heads for weight in head.parameters()):
+        of_task = torch.autograd.grad(loss_T[0], weight, retain_graph=True)[0]
+        assert of_task.abs().sum() > 0
+        for other in (loss_T[1], beside):
+            if other.requires_grad:
+                moved = torch.autograd.grad(other, weight, retain_graph=True, allow_unused=True)[0]
+                assert moved is None or not moved.any()
 
 
 def test_all_that_learn_answers_from_nothing_have_a_ramp():
