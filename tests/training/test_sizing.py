@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from sslcore.training import sizing
 from sslcore.training.data import TaskLabels, TrainingData
+from sslcore.training.recipe import Recipe
 from sslcore.training.run import train
 from sslcore.training.sizing import (
     ENOUGH,
@@ -20,6 +22,7 @@ from sslcore.training.sizing import (
     settle,
     sides,
 )
+from sslcore.training.step import Descent
 from tests.training.toys import Remember, blobs, digits, recipe
 
 FREE = Sizes(0, 0, 0)
@@ -193,6 +196,22 @@ def test_a_probe_times_the_run_itself_and_leaves_no_trace(method):
     wish = recipe(method, backbone="small_cnn", image_size=16, batch=2, unlabelled_ratio=1)
     with torch.random.fork_rng(devices=[]):
         assert 0 < sizing.seconds_a_step(wish, photos(side=512)) < 20
+
+
+def test_a_probe_asks_no_teacher_and_times_a_whole_step(monkeypatch):
+    def teacher(feature_ND):
+        raise AssertionError("it would learn from noise")
+
+    stepped = []
+    monkeypatch.setattr(Descent, "down", lambda self, *losses: stepped.append("whole") or losses[1].detach())
+    monkeypatch.setattr(Descent, "alone", lambda self, loss: stepped.append("alone") or loss.detach())
+    taught = {"t": np.full((40, 4), 0.25, dtype=np.float16)}
+    data = replace(photos(side=16), soft_target=taught, teacher=teacher)
+    settings = {"backbone": "small_cnn", "image_size": 16, "batch": 2, "unlabelled_ratio": 1, "device": "cpu"}
+    wish = Recipe.parse({"method": "supervised", "transfer": "distil", "train_config": settings})
+    with torch.random.fork_rng(devices=[]):
+        sizing.seconds_a_step(wish, data)
+    assert stepped == ["whole"] * 3
 
 
 def test_a_large_photo_set_is_sized_and_trained_from_end_to_end(tmp_path, monkeypatch):
