@@ -61,7 +61,7 @@ def test_it_carries_all_modules_assets_and_figures(site):
 def test_the_advisor_finds_its_figures(elsewhere, tmp_path):
     ask = (
         "from sslcore.training import measured as m; from sslcore.store import home;"
-        "print(len(m.scores()), sorted(m.together()), home(), sep='|')"
+        "print(len(m.scores()), sorted({key[0] for key in m.together()}), home(), sep='|')"
     )
     done = subprocess.run(
         [sys.executable, "-c", ask], env=elsewhere, cwd=tmp_path, capture_output=True, text=True, timeout=120

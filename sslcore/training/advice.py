@@ -10,14 +10,14 @@ training. Torch is not imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from sslcore.methods import METHODS
 from sslcore.training.advice_rules import FEW, IMAGE_RULES, NOT_MEASURED, TEXT_RULES
 from sslcore.training.evidence import Finding, distance, finding, instant, nearest
-from sslcore.training.measured import EFFICIENCY, MULTITASK_PAGE, SETS, Score, scores, together
+from sslcore.training.measured import EFFICIENCY, MULTITASK_PAGE, SETS, Score, Together, scores, together
 from sslcore.training.proposal import Proposal, Reason, Situation
 
 COUNT = 3
@@ -34,7 +34,8 @@ class Counsel:
         proposals: Different in kind, the most promising first.
         labels_first: Why labels are likely to bring more; None where training may.
         beat: What a run has to beat, as :attr:`TaskFacts.instant`.
-        like: The measured set that the project is most like; None where none is near.
+        like: The measured set that the project is most like; None where none is near, or where the project
+            asks for no class.
     """
 
     proposals: tuple[Proposal, ...]
@@ -65,13 +66,14 @@ def counsel(
     held = scores() if held is None else held
     if not facts.tasks or not any(task.labels for task in facts.tasks):
         first = Reason("There is no label to learn from yet. Ten answers are enough for the instant loop.")
-        return Counsel((), first, None, nearest(facts.ground) if facts.tasks else None)
+        return Counsel((), first, None, _like(facts))
     rules = IMAGE_RULES if facts.modality == "image" else TEXT_RULES
     drafts = [draft for rule in rules if (draft := rule(facts)) is not None]
     ranked = sorted((weighed(facts, draft, held) for draft in drafts), key=lambda p: -p.score)
-    whole = (_brief(_together(facts, _dealt(facts, proposal))) for proposal in ranked)
+    gains = together() if len(facts.tasks) > 1 else {}
+    whole = (_brief(_together(facts, _dealt(facts, proposal), gains)) for proposal in ranked)
     chosen = tuple(islice((proposal for proposal in whole if allowed(proposal)), COUNT))
-    return Counsel(chosen, labels_first(facts, ranked), facts.task.instant, nearest(facts.ground))
+    return Counsel(chosen, labels_first(facts, ranked), facts.task.instant, _like(facts))
 
 
 APPROACHES = (
@@ -102,9 +104,13 @@ HOW = {
 
 
 def weighed(facts: Situation, draft: Proposal, held: Sequence[Score]) -> Proposal:
-    """A proposal with what was measured of its kind: its place moved, its choices those that did best."""
-    known = draft.key in APPROACHES
-    found = finding(facts.ground, facts.task.per_class, draft.key, held) if known else None
+    """A proposal with what was measured of its kind: its place moved, its choices those that did best.
+
+    All that was measured is of one class an item, and says nothing of sets and numbers.
+    """
+    task, found = facts.classed, None
+    if task is not None and draft.key in APPROACHES:
+        found = finding(facts.ground, task.per_class, draft.key, held)
     if found is None:
         nothing = Reason(f"Whether it passes the instant loop is {NOT_MEASURED}.", choice=True)
         return replace(draft, reasons=(*draft.reasons, nothing))
@@ -148,7 +154,9 @@ def told(found: Finding) -> Reason:
 
 def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | None:
     """Why labels come before training; None where some training led the instant loop on a set like this."""
-    task, like = facts.task, nearest(facts.ground)
+    task, like = facts.classed, _like(facts)
+    if task is None:
+        return None
     known = [p.found for p in considered if p.found is not None and p.found.mean_lead is not None]
     if known:
         if max(found.mean_lead or 0.0 for found in known) > 1.0:
@@ -175,6 +183,11 @@ def labels_first(facts: Situation, considered: Sequence[Proposal]) -> Reason | N
     return None
 
 
+def _like(facts: Situation) -> str | None:
+    """The measured set that the project is most like."""
+    return None if facts.classed is None else nearest(facts.ground)
+
+
 def _brief(proposal: Proposal) -> Proposal:
     """Beyond three reasons, those for a single choice are left out."""
     if len(proposal.reasons) <= 3:
@@ -194,8 +207,10 @@ def _dealt(facts: Situation, proposal: Proposal) -> Proposal:
     return replace(proposal, train_config=config, reasons=(*proposal.reasons, said))
 
 
-def _together(facts: Situation, proposal: Proposal) -> Proposal:
-    """How several tasks share the network, and whose loss weighs what."""
+def _together(
+    facts: Situation, proposal: Proposal, gains: Mapping[tuple[str, str, str], Together]
+) -> Proposal:
+    """How several tasks share the network, whose loss weighs what, and what just that brought elsewhere."""
     if len(facts.tasks) < 2:
         return proposal
     kinds = {task.kind for task in facts.tasks}
@@ -206,11 +221,14 @@ def _together(facts: Situation, proposal: Proposal) -> Proposal:
         if len(kinds) > 1
         else "equal weights: cleverer ones seldom beat them (Xin et al. 2022)"
     )
-    known = together().get(facts.modality)
+    fusion = {"sharing": "hard", "balancing": balancing} | dict(proposal.fusion)
+    known = gains.get((facts.modality, fusion["sharing"], fusion["balancing"]))
     gained = f"What that brings is {NOT_MEASURED}."
     if known is not None:
         between = f"{known.low:+.1f} to {known.high:+.1f}"
-        gained = f"Two tasks on {known.ground} gained {known.gain:+.1f} % by it ({between})."
+        gained = (
+            f"So two tasks of classes on {known.ground} gained {known.gain:+.1f} % ({between}) over a "
+            "network each, from labels alone."
+        )
     said = Reason(f"{names} share one network, {weights}. {gained}", "" if known is None else MULTITASK_PAGE)
-    fusion = {"sharing": "hard", "balancing": balancing} | dict(proposal.fusion)
     return replace(proposal, fusion=fusion, reasons=(*proposal.reasons, said))

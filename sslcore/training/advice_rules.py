@@ -60,21 +60,22 @@ def _pretrained(facts: Situation) -> Proposal | None:
 
 def _consistency(facts: Situation) -> Proposal | None:
     """The unlabelled items teach: the raw images, two views of each."""
-    task = facts.task
+    task = facts.classed or facts.task
     method = "freematch" if task.per_class < 4 else "mean_teacher"
     network = "efficientnet_lite0" if facts.photographs and facts.pretrained else "small_cnn"
     budget = _budget(facts, _images(facts))
-    rule = (
-        Reason(
+    if facts.classed is None:
+        rule = Reason(f"Which method suits sets and numbers is {NOT_MEASURED}.", choice=True)
+    elif method == "freematch":
+        rule = Reason(
             "Under four labels a class a fixed bar for pseudo-labels suits nobody: FreeMatch finds its own "
             f"({NOT_MEASURED}).",
             choice=True,
         )
-        if method == "freematch"
-        else Reason(
+    else:
+        rule = Reason(
             "From four labels a class on Mean Teacher gained most in short runs.", METHODS_PAGE, choice=True
         )
-    )
     return Proposal(
         "consistency",
         "Let the unlabelled images teach",
@@ -271,10 +272,6 @@ def _experts(facts: Situation) -> Proposal | None:
             Reason(
                 f"{poor.name} has {poor.per_class:.0f} labels a class, {rich.name} {rich.per_class:.0f}: "
                 "experts carry what one knows to the other, as far as each task's gate lets them."
-            ),
-            Reason(
-                "On CLINC's intents and domains no sharing was better than learning each task alone.",
-                "docs/multitask.md",
             ),
         ),
         minutes=_minutes(facts, budget, ""),

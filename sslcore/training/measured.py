@@ -215,7 +215,7 @@ def _generative(docs: Path) -> Iterator[Score]:
 
 @dataclass(frozen=True)
 class Together:
-    """What two tasks gained by one network, hard sharing with equal weights, over one network each.
+    """What two tasks of classes gained by one network, from labels alone, over one network each.
 
     Args:
         ground: The set, as docs/multitask.md calls it.
@@ -228,20 +228,27 @@ class Together:
     high: float
 
 
-def together(docs: Path = DOCS) -> dict[str, Together]:
-    """The figures of docs/multitask.md by modality; without the page none."""
-    found: dict[str, Together] = {}
-    ground = ""
+def together(docs: Path = DOCS) -> dict[tuple[str, str, str], Together]:
+    """The figures of docs/multitask.md by modality, sharing and balancing; without the page none.
+
+    Those of a single draw have no interval and are passed over.
+    """
+    found: dict[tuple[str, str, str], Together] = {}
+    ground, header = "", list[str]()
     for line in _text(docs / "multitask.md").splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if line.startswith("#"):
             ground = line.strip("# ")
+        if cells[:2] == ["sharing", "balancing"]:
+            header = cells
         modality = {"clinc": "text", "fashion-mnist": "image"}.get(ground)
-        if modality is None or cells[:2] != ["hard", "fixed"]:
+        if modality is None or len(cells) != len(header):
             continue
-        for cell in cells[2:]:
-            if told := re.fullmatch(r"([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\)", cell):
-                found.setdefault(modality, Together(ground, *(float(part) for part in told.groups())))
+        row = dict(zip(header, cells))
+        gain = next((cell for name, cell in row.items() if name.startswith("Δm")), "")
+        if told := re.fullmatch(r"([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\)", gain):
+            key = (modality, row["sharing"], row["balancing"])
+            found.setdefault(key, Together(ground, *(float(part) for part in told.groups())))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sslcore.models.ground import CLASS_KINDS
 from sslcore.training.evidence import Finding
 from sslcore.training.measured import Ground
 
@@ -77,9 +78,16 @@ class Situation:
         return min(self.tasks, key=lambda task: task.per_class)
 
     @property
+    def classed(self) -> TaskFacts | None:
+        """The same among the tasks with one class an item, which all figures are of; None without any."""
+        held = (task for task in self.tasks if task.kind in CLASS_KINDS)
+        return min(held, key=lambda task: task.per_class, default=None)
+
+    @property
     def ground(self) -> Ground:
         """The project as a set that figures of other sets may speak for."""
-        return Ground(self.modality, self.items, self.task.classes, self.side, self.colour)
+        classes = (self.classed or self.task).classes
+        return Ground(self.modality, self.items, classes, self.side, self.colour)
 
     @property
     def photographs(self) -> bool:

@@ -13,6 +13,7 @@ from sslcore.errors import RecipeError
 from sslcore.quality.expected_gain import Gain
 from sslcore.quality.intervals import Interval
 from sslcore.store import NewItem, NewLabel, Store
+from sslcore.training import advice
 from sslcore.training.advice import APPROACHES, counsel
 from sslcore.training.evidence import finding
 from sslcore.training.measured import INSTANT, SETS, WRITTEN, Score, Together, scores, together
@@ -213,16 +214,64 @@ def test_what_tasks_gain_together_is_read_from_its_page(tmp_path):
 | alone | alone | 70.3 | 94.0 |  |  | 3 | 34.8 |
 | hard | famo | 72.0 | 94.5 | +9.0 (+1.0 to +2.0) | +0.1 (-0.2 to +0.4) | 3 | 22.5 |
 | hard | fixed | 72.0 | 94.5 | +1.9 (-0.6 to +3.3) |  | 3 | 22.5 |
+| hard | dwa | 72.0 | 94.5 | +1.9 | +0.5 (+0.1 to +0.9) | 1 | 22.5 |
 
 ### clinc
 
 | hard | fixed | 63.2 | 93.3 | -0.0 |  | 1 | 3.0 |
 """
     (tmp_path / "multitask.md").write_text(rows, encoding="utf-8")
-    assert together(tmp_path) == {"image": Together("fashion-mnist", 1.9, -0.6, 3.3)}
-    two = replace(CLOTHES, tasks=(task(40), replace(task(40), name="colour")))
-    told = " ".join(reason.text for reason in counsel(two).proposals[0].reasons)
-    assert "kind, colour share one network, equal weights" in told
+    assert together(tmp_path) == {
+        ("image", "hard", "famo"): Together("fashion-mnist", 9.0, 1.0, 2.0),
+        ("image", "hard", "fixed"): Together("fashion-mnist", 1.9, -0.6, 3.3),
+    }
+
+
+def said(proposal):
+    return " ".join(reason.text for reason in proposal.reasons)
+
+
+def test_what_is_told_of_tasks_together_is_of_the_sharing_and_balancing_that_are_proposed(monkeypatch):
+    read = []
+    gains = {
+        ("image", "hard", "fixed"): Together("fashion-mnist", 1.9, 1.4, 2.4),
+        ("image", "mmoe", "fixed"): Together("fashion-mnist", 1.4, 0.4, 2.3),
+    }
+    monkeypatch.setattr(advice, "together", lambda: read.append("page") or gains)
+    two = replace(CLOTHES, tasks=(task(40), replace(task(100, 3), name="group")))
+    every = {}
+    assert (
+        counsel(two, allowed=lambda proposal: every.setdefault(proposal.key, proposal) is None).proposals
+        == ()
+    )
+    assert read == ["page"]
+    assert len(every) > 3
+    for key, proposal in every.items():
+        words = "+1.4 % (+0.4 to +2.3)" if key == "experts" else "+1.9 % (+1.4 to +2.4)"
+        assert f"So two tasks of classes on fashion-mnist gained {words} over a network each" in said(
+            proposal
+        )
+    price = TaskFacts("price", "numeric", 0, 200)
+    for proposal in counsel(replace(CLOTHES, tasks=(task(40), price))).proposals:
+        assert proposal.fusion["balancing"] == "uncertainty"
+        assert "What that brings is not measured here." in said(proposal)
+        assert "gained" not in proposal.reasons[-1].text
+
+
+@pytest.mark.parametrize("kind", ["numeric", "multiple"])
+def test_figures_of_classes_are_told_of_no_sets_and_numbers(kind):
+    other = TaskFacts("price", kind, 0 if kind == "numeric" else 10, 10)
+    alone = counsel(replace(CLOTHES, tasks=(other,)))
+    assert alone.proposals
+    assert alone.like is alone.labels_first is None
+    for proposal in alone.proposals:
+        assert proposal.found is None
+        assert not any(reason.source for reason in proposal.reasons)
+        assert "%" not in said(proposal)
+    assert counsel(replace(NEWS, tasks=(other,)), held=()).labels_first is None
+    beside = replace(CLOTHES, tasks=(replace(other, labels=1), task(40)))
+    (proposal,) = counsel(beside, allowed=lambda held: held.key == "consistency", held=WRITTEN).proposals
+    assert "On fashion-mnist with 4 labels a class" in said(proposal), "of the task that has classes"
 
 
 def test_the_time_budget_is_kept_and_several_tasks_are_balanced():
