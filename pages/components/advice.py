@@ -252,14 +252,15 @@ def _gave(tried: Tried) -> str:
     if run.status != "done" or place is None:
         return f"Run {run.id}: {run.status}" + (f", {run.share:.0%}" if run.status == "running" else "")
     key = "" if place.key_accuracy is None else f" · key accuracy {percent(place.key_accuracy)}"
-    if place.lead is None:
+    if place.lead is None and not place.collapsed:
         return f"Run {run.id} is done; its figures need audit answers{key}"
     where = "shared rank" if place.tied else "rank"
     rough = f", by {plural(place.size, 'audit item')} (rough)" if place.rough and place.mixed else ""
     rough = rough or (", rough" if place.rough else "")
-    return (
-        f"Run {run.id} gave **{plain(told_as(place.measure, place.lead))}**: {where} {place.rank}{rough}{key}"
-    )
+    gave = plain(told_as(place.measure, place.lead))
+    if place.collapsed:
+        return f"Run {run.id} **collapsed**, so it has no rank ({gave}{rough}){key}. Below it says why"
+    return f"Run {run.id} gave **{gave}**: {where} {place.rank}{rough}{key}"
 
 
 def _start(bench: Workbench, tasks: Sequence[str], proposals: Sequence[Proposal]) -> None:

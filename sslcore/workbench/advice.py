@@ -50,7 +50,8 @@ class Standing:
     """A model's place among the models of a task.
 
     Attributes:
-        rank: 1 is best, None where there is nothing to measure on; ``tied`` where others share it.
+        rank: 1 is best, None where there is nothing to measure on, and for a run that has collapsed; ``tied``
+            where others share it.
         key: ``"instant"``, ``"head"`` or ``"run:7"``.
         kind: ``"instant"``, ``"head"``, ``"run"`` or ``"ensemble"``.
         measure: The figure that ranks, by its name in :data:`sslcore.task_metrics.TITLES`: accuracy, the F1
@@ -64,6 +65,7 @@ class Standing:
         minutes: How long it took; None for what is fitted at once.
         adopted: Whether the task follows it.
         mixed: Whether figures of the task's models rest on different items, so that only ranks compare them.
+        collapsed: Whether the run itself says that it has collapsed on this task; it stands last then.
     """
 
     rank: int | None
@@ -82,6 +84,7 @@ class Standing:
     minutes: float | None
     adopted: bool
     mixed: bool = False
+    collapsed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -178,8 +181,8 @@ class AdviceDesk(Desk):
         for run in self.store.runs.list(kind=KIND):
             if _likeness(run.recipe) != wanted or run.status == "cancelled":
                 continue
-            key, places = f"run:{run.id}", self.standings(self.store.task(tasks[0]))
-            place = next((held for held in places if held.key == key), None)
+            places = self.standings(self.store.task(tasks[0])) if run.status == "done" else []
+            place = next((held for held in places if held.key == f"run:{run.id}"), None)
             return Tried(self.bench.train.run(run.id), place)
         return None
 
@@ -190,35 +193,41 @@ class AdviceDesk(Desk):
 
         Models that the audit items cannot tell apart share a rank. The order within a rank is that of
         their figure, or, where some figures rest on labels left out in turn and others on audit answers,
-        that of what the models do on the audit items, which they share.
+        that of what the models do on the audit items, which they share. A run that has collapsed is
+        ranked with nobody.
         """
         measured, measure = self.bench.compare.measured(task), LEAD[task.kind]
         followed, sign = self.bench.compare.followed(task), -1.0 if measure in LOWER_IS_BETTER else 1.0
         runs = {run.id: run for run in self.store.runs.list(status=("done",)) if run.kind in PREDICTS}
+        gone = {run_id for run_id, run in runs.items() if _collapsed(run, task)}
 
         def good(held: Measured) -> float:
-            return -np.inf if held.lead is None else sign * held.lead.value
+            if held.candidate.run_id in gone or held.lead is None:
+                return -np.inf
+            return sign * held.lead.value
 
         def good_on_audit(held: Measured) -> tuple[float, float]:
             score_A = self.bench.compare.scores(task, held.candidate)
-            told = held.lead is not None and np.isfinite(score_A).any()
+            told = good(held) > -np.inf and np.isfinite(score_A).any()
             return float(np.nanmean(score_A)) if told else -np.inf, good(held)
 
         mixed = not comparable(measured)
         ordered = sorted(measured, key=good_on_audit if mixed else good, reverse=True)
-        there = [held.candidate for held in ordered if held.lead is not None]
+        there = [held.candidate for held in ordered if good(held) > -np.inf]
         rank = ranks([self.bench.compare.scores(task, candidate) for candidate in there])
         place = dict(zip((candidate.key for candidate in there), rank))
         found = []
         for held in ordered:
             who = held.candidate
             run = runs.get(who.run_id) if who.run_id is not None else None
+            collapsed = who.run_id in gone
+            title = who.title if run is None or run.kind != KIND else self._titled(run)
             found.append(
                 Standing(
                     rank=place.get(who.key),
                     tied=rank.count(place.get(who.key, 0)) > 1,
                     key=who.key,
-                    title=who.title if run is None or run.kind != KIND else self._titled(run),
+                    title=f"{title} (collapsed)" if collapsed else title,
                     kind=who.kind if run is None or run.kind == KIND else run.kind,
                     measure=measure,
                     lead=held.lead,
@@ -231,6 +240,7 @@ class AdviceDesk(Desk):
                     minutes=None if run is None else _minutes(run),
                     adopted=who.key == followed,
                     mixed=mixed,
+                    collapsed=collapsed,
                 )
             )
         return found
@@ -371,6 +381,11 @@ def comparable(found: Sequence[Measured]) -> bool:
 def _accuracy(held: Measured) -> Interval | None:
     """Share of items that are right, of sets in all classes."""
     return held.figures.get("subset_accuracy") if isinstance(held, TaskFigures) else held.lead
+
+
+def _collapsed(run: Run, task: Task) -> bool:
+    """Whether a run says of itself that it is not to be trusted with a task."""
+    return bool((run.result.get("tasks") or {}).get(task.name, {}).get("collapsed"))
 
 
 def _minutes(run: Run) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pages.components.advice import _gave
 from sslcore.__main__ import main
 from sslcore.errors import RecipeError
 from sslcore.quality.expected_gain import Gain
@@ -20,7 +21,7 @@ from sslcore.training.measured import INSTANT, SETS, WRITTEN, Score, Together, s
 from sslcore.training.proposal import Situation, TaskFacts
 from sslcore.training.recipe import Recipe
 from sslcore.workbench import Workbench
-from sslcore.workbench.advice import first_words
+from sslcore.workbench.advice import Tried, first_words
 from sslcore.workbench.prospects import Advice
 from tests.browser.harness import make_image_project
 from tests.workbench.runs import audit, finish
@@ -357,6 +358,24 @@ def test_the_best_is_first_and_what_cannot_be_told_apart_is_tied(bench):
     assert found["instant"].minutes is None
     order = [held.rank for held in bench.advice.standings(bench.task())]
     assert order == sorted(order)
+
+
+def test_a_run_that_collapsed_has_no_rank(bench):
+    audit(bench, 40)
+    ids = [bench.train.start(["topic"], method=method) for method in ("fixmatch", "mean_teacher")]
+    gone = {"tasks": {"topic": {"collapsed": True}}, "note": "Collapsed on 'topic'. Do not adopt this run."}
+    for run_id, figures, seed in zip(ids, (gone, {}), (1, 2)):
+        finish(bench, run_id, right=0.98, seed=seed, figures=figures)
+    places = bench.advice.standings(bench.task())
+    last = places[-1]
+    assert (last.key, last.rank, last.tied, last.collapsed) == (f"run:{ids[0]}", None, False, True)
+    assert last.title.endswith("(collapsed)")
+    assert last.lead is not None
+    assert {held.key: held.rank for held in places}[f"run:{ids[1]}"] == 1
+    said = _gave(Tried(bench.train.run(ids[0]), last))
+    assert "collapsed" in said
+    assert "no rank" in said
+    assert "shared" not in said
 
 
 def test_without_audit_answers_nothing_is_told_apart(bench):
