@@ -83,8 +83,9 @@ def _consistency(facts: Situation) -> Proposal | None:
         train_config={"minutes": budget},
         reasons=(
             Reason(
-                f"{facts.items - task.labels:,} images without a label stand beside {task.labels:,} with "
-                "one: the network learns to say of a distorted image what it says of the plain one."
+                f"{_unlabelled(facts, task):,} images without a label stand beside {task.labels:,} to learn "
+                f"from{_kept(task)}: the network learns to say of a distorted image what it says of the "
+                "plain one."
             ),
             rule,
         ),
@@ -246,7 +247,7 @@ def _generative(facts: Situation) -> Proposal | None:
         reasons=(
             Reason(
                 f"Small grey images ({facts.side} px) are what such models draw well, and each of the "
-                f"{facts.items - task.labels:,} unlabelled ones counts: its class is summed over."
+                f"{_unlabelled(facts, task):,} unlabelled ones counts: its class is summed over."
             ),
             Reason("What it draws is shown as it improves, so a confusion between classes can be seen."),
         ),
@@ -298,6 +299,18 @@ def _minutes(facts: Situation, budget: float, network: str) -> float:
     rate = TEXTS_A_SECOND if network == "minilm" else IMAGES_A_SECOND.get(network, math.inf)
     faster = 20.0 if facts.on_gpu else max(1.0, 0.7 * facts.cores)
     return round(budget + START_MINUTES + facts.items / (rate * faster * 60), 1)
+
+
+def _unlabelled(facts: Situation, task: TaskFacts) -> int:
+    """Items without an answer: those of the audit have one."""
+    return facts.items - task.labels - task.audited
+
+
+def _kept(task: TaskFacts) -> str:
+    """Labels that are there and not learned, in brackets."""
+    if not task.audited:
+        return ""
+    return f" ({task.audited:,} more {'is' if task.audited == 1 else 'are'} kept for the audit)"
 
 
 def task_labels(facts: Situation) -> str:

@@ -27,6 +27,7 @@ class TaskFacts:
         most: See ``rarest``.
         instant: Accuracy of the instant loop as a share, its low and its high end; None where unknown.
         rough: Whether that figure rests on anything but enough audit answers.
+        audited: Items whose answer is kept for the audit; they are not trained on, with or without a label.
     """
 
     name: str
@@ -37,6 +38,7 @@ class TaskFacts:
     most: int = 0
     instant: tuple[float, float, float] | None = None
     rough: bool = True
+    audited: int = 0
 
     @property
     def per_class(self) -> float:

@@ -281,7 +281,8 @@ class AdviceDesk(Desk):
     def _task(self, task: Task) -> TaskFacts:
         snapshot = self.snapshot(task)
         state, classes = snapshot.state, len(task.classes)
-        labels = int((state.labelled_N & ~state.audit_N).sum())
+        audited = int((state.labelled_N & state.audit_N).sum())
+        labels = int(state.labelled_N.sum()) - audited
         count_C = kinds.class_counts(snapshot)
         rarest, most = (int(count_C.min()), int(count_C.max())) if len(count_C) else (0, 0)
         figure, rough = snapshot.figure.accuracy, snapshot.figure.rough
@@ -291,7 +292,7 @@ class AdviceDesk(Desk):
             figure = None if found is None or found.report is None else found.report.accuracy
             rough = found is None or found.rough
         beat = None if figure is None else (figure.value, figure.low, figure.high)
-        return TaskFacts(task.name, task.kind, classes, labels, rarest, most, beat, rough)
+        return TaskFacts(task.name, task.kind, classes, labels, rarest, most, beat, rough, audited)
 
     def _images(self) -> tuple[int, bool]:
         """Shorter side in pixels and colour of the images; kept until some are added."""

@@ -185,6 +185,16 @@ def test_reasons_are_tied_to_what_was_read():
     )
 
 
+@pytest.mark.parametrize("key", ["consistency", "generative"])
+def test_audit_answers_are_not_called_unlabelled(key):
+    few = replace(CLOTHES, items=236, tasks=(task(102, audited=4),))
+    (proposal,) = counsel(few, allowed=lambda held: held.key == key).proposals
+    assert "130 " in said(proposal)
+    assert "134" not in said(proposal)
+    if key == "consistency":
+        assert "130 images without a label stand beside 102 to learn from (4 more are kept" in said(proposal)
+
+
 def test_labels_come_first_where_no_training_led_the_instant_loop():
     clothes = counsel(CLOTHES, held=WRITTEN).labels_first
     assert "8 points ahead of the best training run" in clothes.text
@@ -318,6 +328,7 @@ def test_the_project_is_read_as_it_is(open_bench):
     facts = text.advice.situation(["topic"])
     assert (facts.modality, facts.items, facts.encoders) == ("text", 120, ("tfidf",))
     assert (facts.task.labels, facts.task.rarest, facts.task.most) == (18, 4, 5)
+    assert facts.task.audited == 20
     assert facts.task.instant[1] < facts.task.instant[0] <= facts.task.instant[2]
     image = open_bench(make_image_project, n=12, labelled=6, size=32).advice.situation(["shape"])
     assert image.side == 32
