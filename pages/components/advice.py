@@ -35,6 +35,8 @@ STYLE = (
     ".st-key-advice [data-testid=stColumn] {min-width: 100%}}</style>"
 )
 """Cards of one height, one above the other where the page is narrow."""
+WATCHED = 1.5
+"""Seconds after which a card looks again what its run is at."""
 
 
 SETS_AND_NUMBERS = (
@@ -192,22 +194,34 @@ def _card(bench: Workbench, tasks: Sequence[str], proposal: Proposal, place: int
     st.markdown(f"**{place} · {plain(proposal.title)}**")
     st.caption(f"{plain(_choices(proposal))} · about {_about(proposal.minutes)}")
     st.markdown("\n".join(f"- {_reason(reason)}" for reason in proposal.reasons))
+    live = _live(bench.advice.tried(tasks, proposal))
+    st.fragment(_trying, run_every=WATCHED if live else None)(bench, list(tasks), proposal, live)
+
+
+def _trying(bench: Workbench, tasks: list[str], proposal: Proposal, was_live: bool) -> None:
+    """What the newest run of a proposal is at, and its buttons; anew every moment while the run is live."""
     tried = bench.advice.tried(tasks, proposal)
+    if was_live and not _live(tried):
+        st.rerun()  # the whole page: the leaderboard has a new row, and nothing is left to watch
     if tried is not None:
         st.caption(_gave(tried))
     with st.container(horizontal=True):
         words = "Start this" if tried is None else "Start again"
-        under_way = tried is not None and tried.run.live
-        if st.button(words, key=f"advice:start:{proposal.key}", disabled=under_way):
+        if st.button(words, key=f"advice:start:{proposal.key}", disabled=_live(tried)):
             _start(bench, tasks, [proposal])
-        st.button(
+        if st.button(
             "Change it first",
             key=f"advice:change:{proposal.key}",
             type="tertiary",
             on_click=_fill,
-            args=(bench, list(tasks), proposal),
+            args=(bench, tasks, proposal),
             help="Fills the form below with it.",
-        )
+        ):
+            st.rerun()  # the form is outside of this part of the page
+
+
+def _live(tried: Tried | None) -> bool:
+    return tried is not None and tried.run.live
 
 
 def _reason(reason: Reason) -> str:

@@ -46,10 +46,9 @@ def test_three_recipes_are_proposed_changed_tried_and_ranked(page, shared_server
         folder.mkdir(parents=True)
         np.save(folder / "proba_1.npy", (np.eye(4)[np.arange(80) % 4] * 0.9 + 0.025).astype(np.float16))
         store.runs.finish(run.id, "done", result={"seconds": 61.0})
+    expect(first).to_contain_text("key accuracy 100.0 %", timeout=30_000)  # by itself
+    expect(first.get_by_role("button", name="Start again")).to_be_enabled()
     page.set_viewport_size({"width": 1024, "height": 768})
-    page.reload()
-    wait_idle(page)
-    expect(first).to_contain_text("key accuracy 100.0 %")
     wait_until(lambda: len(lefts(cards)) == 1, what="one above the other at 1024")
     expect(page.get_by_text("What has worked best here")).to_contain_text("(4 runs)")
     lock.release()
