@@ -37,6 +37,7 @@ def test_three_recipes_are_proposed_changed_tried_and_ranked(page, shared_server
 
     page.get_by_role("button", name="Try all three").click()
     wait_until(lambda: len(store.runs.list()) == 4)
+    wait_idle(page)
     expect(first).to_contain_text("queued")
 
     # what a run gave stands on its card and in the leaderboard
