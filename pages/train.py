@@ -75,6 +75,8 @@ def wish(bench: Workbench, task: Task) -> None:
         button = st.container(width=120)  # filled when all choices are known
     beside_button = st.container()
     describe(methods[name])
+    if filled is None and name == usual and (words := desk.usual_words(tasks)):
+        st.caption(plain(words))
     own = config_form(methods[name]["params"], defaults.method_config, key=key)
     beside = fusion(bench, len(tasks), key, {} if filled is None else filled["fusion"])
     with st.expander("Schedule, sizes and device"):

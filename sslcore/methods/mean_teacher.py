@@ -5,8 +5,10 @@ weights a moving average of the student's, ``w`` an exponential ramp over the fi
 What differs: the student sees the strong view and the teacher the weak one (the paper had one kind of view).
 The teacher is the averaged network that is reported at the end of every method's run.
 
-When: the first to try on images in runs of minutes, with four and more labels a class: every item teaches,
-whatever its confidence, also where answers are too unsure for thresholds to select much.
+When: of the methods by themselves, on a network that knows nothing yet, the one that gained most on images
+in runs of minutes, with four and more labels a class: every item teaches, whatever its confidence, also where
+answers are too unsure for thresholds to select much. A teacher, a warm start or pretrained weights may lead
+by more; the advice for a project weighs them too.
 """
 
 from __future__ import annotations

@@ -117,13 +117,28 @@ class TrainDesk(Desk):
         return choices.methods("deep") + choices.methods("generative")
 
     def usual_method(self, tasks: Sequence[str]) -> str:
-        """The method that a form begins with: what gained most in short runs (docs/methods/scores.md); where
-        no task asks for one class an item, there is nothing to gain from answers."""
+        """The method that a form begins with: what gained most on images in short runs, and about as much as
+        any on texts (docs/methods/scores.md), each method by itself; where no task asks for one class an
+        item, there is nothing to gain from answers."""
         from sslcore.models.ground import CLASS_KINDS
 
         if not any(self.store.task(name).kind in CLASS_KINDS for name in tasks):
             return "supervised"
         return USUAL_OF_IMAGES if self.bench.modality == "image" else USUAL_OF_TEXTS
+
+    def usual_words(self, tasks: Sequence[str]) -> str:
+        """Why a form begins with that method, and how advice goes with it; "" where nothing is advised."""
+        name = self.usual_method(tasks)
+        if name == "supervised":
+            return ""
+        where = "images" if self.bench.modality == "image" else "texts"
+        gained = f"gained most on {where}" if where == "images" else f"gained about as much on {where} as any"
+        return (
+            f"The form begins with {self.method(name)['title']}: of the methods by themselves it {gained} in "
+            "short runs. Where a proposal above differs, it goes first: it also weighs what goes with a "
+            "method (teachers, warm starts, features) for this project. “Change it first” fills the form "
+            "with it."
+        )
 
     def method(self, name: str) -> Choice:
         """One method by name.

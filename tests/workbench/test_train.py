@@ -38,12 +38,16 @@ def test_methods_are_the_background_ones_with_what_a_form_needs(bench):
 
 
 def test_the_form_begins_with_a_method_that_suits_the_kind_of_answer(open_bench):
-    assert open_bench(make_image_project, n=12).train.usual_method(["shape"]) == "mean_teacher"
+    images = open_bench(make_image_project, n=12).train
+    assert images.usual_method(["shape"]) == "mean_teacher"
+    assert "begins with Mean Teacher: of the methods by themselves" in images.usual_words(["shape"])
+    assert "Where a proposal above differs, it goes first" in images.usual_words(["shape"])
     bench = open_bench(make_reviews, n=40)
     usual = {task.name: bench.train.usual_method([task.name]) for task in bench.tasks()}
     kinds = {task.name: task.kind for task in bench.tasks()}
     for name, kind in kinds.items():
         assert usual[name] == ("fixmatch" if kind in ("single", "ordinal") else "supervised")
+        assert bool(bench.train.usual_words([name])) == (usual[name] == "fixmatch")
     assert {"supervised", "fixmatch"} <= set(usual.values())
     assert bench.train.usual_method(list(kinds)) == "fixmatch"
 
