@@ -68,21 +68,21 @@ def timed(monkeypatch):
     return go
 
 
-@pytest.mark.parametrize(("whole", "first"), [(0.01, 0.0), (0.05, 0.0), (2.0, 0.0), (0.05, 9.0)])
+@pytest.mark.parametrize(("whole", "first"), [(0.02, 0.0), (0.1, 0.0), (2.0, 0.0), (0.1, 4.0)])
 def test_what_is_over_follows_the_time_and_never_goes_back(whole, first, timed, tmp_path):
-    """With few steps, thousands, and a first one that takes a third of the time."""
-    settings = recipe("supervised", minutes=0.5, **SELDOM)
+    """With few steps and many, and a first one that takes a third of the time."""
+    settings = recipe("supervised", minutes=0.2, **SELDOM)
     out, done, _, _, _ = timed(Clock(whole, first=first), settings, blobs(), tmp_path)
     assert (np.diff(done) >= 0).all()
-    assert out.steps == pytest.approx((30 - first) / whole, rel=0.01, abs=1)
-    assert np.abs(done - np.arange(out.steps) / out.steps).max() < (0.01 if out.steps > 100 else 0.1)
+    assert out.steps == pytest.approx((12 - first) / whole, rel=0.01, abs=1)
+    assert np.abs(done - np.arange(out.steps) / out.steps).max() < max(0.01, 1.01 / out.steps)
 
 
 def test_a_slow_machine_that_recovers_takes_nothing_back(timed, tmp_path):
     class Recovering(Clock):
         def step(self, light):
             super().step(light)
-            self.whole = max(0.02, self.whole * 0.9)
+            self.whole = max(0.1, self.whole * 0.9)
 
     _, done, rate, _, _ = timed(
         Recovering(whole=1.0), recipe("supervised", minutes=1.0, **SELDOM), blobs(), tmp_path
@@ -97,7 +97,7 @@ def test_a_backbone_opens_once(timed, tmp_path):
         recipe("supervised", minutes=0.5, evaluate_every_s=10.0).as_dict()
         | {"transfer": "linear_probe", "transfer_config": {}}
     )
-    out, done, _, free, _ = timed(Clock(whole=0.02), settings, blobs(), tmp_path)
+    out, done, _, free, _ = timed(Clock(whole=0.1), settings, blobs(), tmp_path)
     assert np.abs(np.diff(free.astype(int))).sum() == 1
     assert np.argmax(free) == pytest.approx(0.4 * out.steps, rel=0.02)
     assert done[np.argmax(free)] >= 0.4
@@ -108,7 +108,7 @@ def test_a_resumed_run_takes_nothing_back(timed, tmp_path):
     settings = recipe("supervised", minutes=1.0, evaluate_every_s=2.0, checkpoint_every_s=1.0)
     _, before, _, _, _ = timed(Clock(whole=0.2), settings, blobs(), tmp_path, Killer(at=40))
     _, facts = read_checkpoint(tmp_path / CHECKPOINT)
-    _, after, _, _, _ = timed(Clock(whole=0.02), settings, blobs(), tmp_path, resume=True)
+    _, after, _, _, _ = timed(Clock(whole=0.05), settings, blobs(), tmp_path, resume=True)
     assert not facts["fixed"]
     assert after[0] == before[facts["step"]] > 0
     assert (np.diff(after) >= 0).all()
@@ -133,13 +133,13 @@ def test_a_checkpoint_from_before_goes_on_at_its_share(timed, tmp_path, monkeypa
 @pytest.mark.parametrize("light", [0.01, 0.03, 0.1])
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_labels_come_first_for_their_share_of_the_steps_whatever_they_cost(share, light, timed, tmp_path):
-    settings = recipe("fixmatch", minutes=1.0, labels_first=share, **SELDOM)
+    settings = recipe("fixmatch", minutes=0.5, labels_first=share, **SELDOM)
     out, done, _, _, light_S = timed(Clock(whole=0.1, light=light), settings, blobs(), tmp_path)
     assert not light_S[:TIMED].any()
     assert np.flatnonzero(light_S)[-1] + 1 == pytest.approx(share * out.steps, rel=0.05, abs=2)
     assert light_S[TIMED:].sum() == np.flatnonzero(light_S)[-1] + 1 - TIMED
     spent = (light_S * light + ~light_S * 0.1).sum()
-    assert spent == pytest.approx(60, rel=0.05)
+    assert spent == pytest.approx(30, rel=0.05)
     assert (np.diff(done) >= 0).all()
     assert done[-1] > 0.98
 
