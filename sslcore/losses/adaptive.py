@@ -67,7 +67,9 @@ def fairness(logits_UC: Tensor, weight_U: Tensor, mean_proba_C: Tensor, histogra
 
     ``sum_c n(p_c / h_c) log n(q_c / g_c)``: ``p``, ``h`` the moving mean probability and answer histogram,
     ``q``, ``g`` the same of this batch's confident strong views; ``n`` normalises to sum 1. It is minus a
-    cross-entropy, so a loss: lower is fairer. 0 where nothing is confident.
+    cross-entropy, so a loss: lower is fairer. 0 where nothing is confident. A class without an answer has no
+    histogram to divide by: it counts 0 times, as in the authors' code (microsoft/Semi-supervised-learning,
+    ``replace_inf_to_zero(1 / hist_s)``), so a class that was not given in the batch is pushed nowhere itself.
     """
     proba_UC = logits_UC.softmax(1)
     kept = weight_U.sum()
@@ -76,8 +78,8 @@ def fairness(logits_UC: Tensor, weight_U: Tensor, mean_proba_C: Tensor, histogra
     seen_C = (answer_UC * weight_U[:, None]).sum(0) / kept.clamp(min=1)
 
     def tempered(value_C: Tensor, by_C: Tensor) -> Tensor:
-        # a class without an answer has no histogram to divide by: the authors' code uses 1 there as well
-        ratio_C = value_C / torch.where(by_C > 0, by_C, torch.ones_like(by_C))
+        times_C = 1 / by_C
+        ratio_C = value_C * times_C.masked_fill(torch.isinf(times_C), 0.0)
         return ratio_C / ratio_C.sum().clamp(min=1e-12)
 
     target_C = tempered(mean_proba_C, histogram_C)

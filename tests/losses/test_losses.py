@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -107,6 +108,25 @@ def test_fairness_is_lowest_where_the_batch_is_like_the_average():
     expected = 0.5 * (p_C / p_C.sum()).log().sum()
     assert skew == pytest.approx(expected.item(), abs=1e-5)
     assert fairness(even_UC, torch.zeros(4), mean_C, histogram_C) == 0
+
+
+def test_fairness_counts_classes_without_an_answer_as_the_authors_code_does():
+    """Written anew in numpy; ``1 / histogram`` is 0 where the histogram is empty."""
+    rng = np.random.default_rng(0)
+    logits_UC = 2 * rng.normal(size=(9, 5))
+    logits_UC[:, 3] -= 9  # no strong view says 3
+    kept_U = rng.random(9) < 0.6
+    for histogram_C in (np.array([0.3, 0.2, 0.1, 0.3, 0.1]), np.array([0.4, 0.3, 0.1, 0.2, 0.0])):
+        mean_C = rng.dirichlet(np.ones(5))
+        proba_KC = np.exp(logits_UC[kept_U])
+        proba_KC /= proba_KC.sum(1, keepdims=True)
+        own_C = np.array([(proba_KC.argmax(1) == label).mean() for label in range(5)])
+        assert own_C[3] == 0
+        target_C = np.array([p / h if h else 0.0 for p, h in zip(mean_C, histogram_C)])
+        batch_C = np.array([q / h if h else 0.0 for q, h in zip(proba_KC.mean(0), own_C)])
+        expected = np.dot(target_C / target_C.sum(), np.log(batch_C / batch_C.sum() + 1e-12))
+        given = (torch.tensor(held, dtype=torch.float32) for held in (logits_UC, kept_U, mean_C, histogram_C))
+        assert fairness(*given).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_softmatch_weight_is_one_above_the_mean_and_falls_below():
