@@ -173,7 +173,7 @@ def growth(bench: Workbench, task: Task) -> None:
         notes.append(
             f"Measured on {plural(curve.size, 'audit item')}."
             if curve.source == "audit"
-            else f"Rough: every point is judged on the same {plural(curve.size, 'item')}, each left out "
+            else f"Rough: out-of-fold, every point on the same {plural(curve.size, 'item')}, each left out "
             "where it was learned from, until the audit split has 20 answers."
         )
         if curve.source != "audit" and runs:

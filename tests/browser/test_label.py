@@ -172,7 +172,7 @@ def test_rejecting_an_item_with_an_answer_rejects_that_answer(open_card):
 
 
 def test_every_class_says_how_probable_it_is_and_none_is_said_to_be_nothing(open_card):
-    card = open_card("told", labelled=120)
+    card = open_card("told", labelled=40)
     told = card.page.locator(".choice .sure").all_inner_texts()
     assert len(told) == 4
     assert all(re.fullmatch(r"(<1|>99|[1-9]\d?) %", text) for text in told), told

@@ -18,6 +18,8 @@ import { Pictures, Sample } from "./sample.js";
 import { SetPad } from "./set_pad.js";
 import { TwinStrip, duplicates } from "./twins.js";
 
+/** Classes whose probabilities come with a question. */
+const MOST_SENT = 20;
 /** More classes than this are not all listed; the finder reaches the rest. */
 const MOST_LISTED = 40;
 const PRELOADED = 15;
@@ -621,7 +623,9 @@ class LabelView {
     for (const [position, { root, bar, sure }] of this._choiceOf) {
       const p = wrong.includes(position) ? 0 : (proba.get(position) ?? 0);
       bar.style.transform = `scaleX(${p})`;
-      const text = proba.has(position) && !wrong.includes(position) ? percent(p) : "";
+      // what does not travel with the question is below half a per cent, where all fit into what does
+      const known = proba.has(position) || (proba.size > 0 && classes.length <= MOST_SENT);
+      const text = known && !wrong.includes(position) ? percent(p) : "";
       if (sure.textContent !== text) sure.textContent = text;
       root.classList.toggle("suggested", position === suggested);
       root.classList.toggle("given", position === held);
