@@ -467,7 +467,8 @@ def test_why_a_number_is_asked_stands_beside_the_interval_of_now(reviews):
     """The page keeps a few questions while labels renew their suggestions; it asks for those cards again."""
     task = reviews.task("score")
     answer(reviews, task, range(30))
-    held = [card for card in reviews.label.queue(task, 12) if not card.audit and card.said is not None][:3]
+    asked = reviews.label.queue(task, 40)
+    held = [card for card in asked if not card.audit and card.said is not None and card.item_id > 90][:3]
     before = [(card.why, card.said["low"], card.said["high"]) for card in held]
     answer(reviews, task, range(30, 90))
     cards = reviews.label.cards(task, [card.item_id for card in held], order="auto")
@@ -482,7 +483,8 @@ def test_why_a_number_is_asked_stands_beside_the_interval_of_now(reviews):
 def test_why_a_class_is_asked_stands_beside_the_probabilities_of_now(reviews):
     task = reviews.task("stars")
     answer(reviews, task, range(20))
-    held = [card for card in reviews.label.queue(task, 12) if not card.audit][:4]
+    asked = reviews.label.queue(task, 40)
+    held = [card for card in asked if not card.audit and card.item_id > 100][:4]
     answer(reviews, task, range(20, 100))
     proba_NC = reviews.snapshot(task).proba_NC
     told = 0
