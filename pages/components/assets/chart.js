@@ -274,7 +274,7 @@ class Board {
     pick.setAttribute('aria-pressed', String(run.id === this.chosen));
     set(name, `${run.id} · ${run.title}`);
     words.title = run.note;
-    name.title = run.tasks.length ? `learns ${run.tasks.join(', ')}` : '';
+    name.title = run.title + (run.tasks.length ? `: learns ${run.tasks.join(', ')}` : '');
     bar.firstElementChild.style.width = `${(100 * run.share).toFixed(1)}%`;
     bar.setAttribute('role', 'progressbar');
     bar.setAttribute('aria-valuenow', String(Math.round(100 * run.share)));
